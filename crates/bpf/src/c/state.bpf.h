@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/* Life of a TCP socket: who connected to whom, how long it took, and its end. */
+#ifndef HADAL_STATE_BPF_H
+#define HADAL_STATE_BPF_H
+
+#include "socket.bpf.h"
+
+/* connect() runs in the program's own context: the place to see that it is one of ours. */
+static __always_inline void on_connect(struct sock *sk)
+{
+	struct socket_state *state = new_socket_state(sk, HADAL_ROLE_CLIENT);
+
+	if (!state)
+		return;
+	state->syn_sent_ns = bpf_ktime_get_ns();
+	meet_owner(state);
+}
+
+static __always_inline void on_listen(struct sock *sk)
+{
+	struct socket_state *state = new_socket_state(sk, HADAL_ROLE_LISTENER);
+
+	if (!state)
+		return;
+	meet_owner(state);
+	announce(state, sk, 0);
+}
+
+static __always_inline void on_established(struct sock *sk, int old_state)
+{
+	struct socket_state *state = socket_state(sk);
+	__u32 connect_us;
+
+	if (old_state == TCP_SYN_SENT) {
+		if (!state)
+			return;
+		connect_us = (bpf_ktime_get_ns() - state->syn_sent_ns) / 1000;
+		/* The local port and address are only sure now. */
+		announce(state, sk, connect_us ? connect_us : 1);
+		return;
+	}
+	/* Accepted. Softirq runs on some other task's back, so who owns it is learned at the first socket call. */
+	if (!state)
+		state = new_socket_state(sk, HADAL_ROLE_SERVER);
+	if (state)
+		state->role = HADAL_ROLE_SERVER;
+}
+
+static __always_inline void on_close(struct sock *sk)
+{
+	struct socket_state *state = socket_state(sk);
+	struct hadal_close_event event = {};
+	struct tcp_sock *tcp;
+
+	if (!state || !state->announced)
+		return;
+	tcp = bpf_skc_to_tcp_sock(sk);
+	if (tcp) {
+		event.retransmits = tcp->total_retrans;
+		event.srtt_us = tcp->srtt_us >> 3;
+	}
+	event.cookie = state->cookie;
+	fill_header(&event.header, HADAL_EVENT_CLOSE);
+	emit(&event, sizeof(event));
+	state->announced = 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(inet_sock_set_state, struct sock *sk, int old_state, int new_state)
+{
+	if (!is_tcp(sk))
+		return 0;
+	if (new_state == TCP_SYN_SENT)
+		on_connect(sk);
+	else if (new_state == TCP_LISTEN)
+		on_listen(sk);
+	else if (new_state == TCP_ESTABLISHED)
+		on_established(sk, old_state);
+	else if (new_state == TCP_CLOSE)
+		on_close(sk);
+	return 0;
+}
+
+#endif
