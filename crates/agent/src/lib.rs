@@ -1,1 +1,15 @@
-//! agent
+//! The agent: events become rows, rows become batches, batches go to the server. `pipeline` is the logic and does no I/O
+//! of its own; `run` feeds it.
+#![forbid(unsafe_code)]
+
+pub mod config;
+mod metrics;
+mod pipeline;
+mod processes;
+mod rows;
+mod run;
+mod sockets;
+
+pub use config::AgentConfig;
+pub use pipeline::{Decision, Pipeline, ProcessSource, Tick};
+pub use run::{AgentError, run};

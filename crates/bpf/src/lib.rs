@@ -5,3 +5,11 @@ mod object;
 
 pub use doctor::{Capability, CapabilityState, capabilities};
 pub use object::{Bpf, Config, Counters, Error, Policy};
+
+/// The kernel's monotonic clock in nanoseconds, which events are stamped with.
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a timespec of ours; CLOCK_MONOTONIC always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
+}

@@ -1,1 +1,26 @@
-//! host
+//! What the host says of itself and its processes: procfs and cgroups.
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod process;
+mod usage;
+
+pub use cgroup::{Scope, scope_of};
+pub use process::{is_named, pids, process_facts};
+pub use usage::Usage;
+
+fn trimmed(path: &str) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// Name of the host.
+pub fn hostname() -> String {
+    trimmed("/proc/sys/kernel/hostname").unwrap_or_else(|| "localhost".to_owned())
+}
+
+/// Release of the kernel, such as `6.18.44`.
+pub fn kernel_release() -> String {
+    trimmed("/proc/sys/kernel/osrelease").unwrap_or_default()
+}

@@ -1,0 +1,504 @@
+//! Kernel events become rows. Reads no clock; all times are given.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use hadal_abi::{self as abi, Event};
+use hadal_bpf::Policy;
+use hadal_flow::{Origin, Output, PayloadNeed, Role, Segment, Session, Settings};
+use hadal_link::client::Outgoing;
+use hadal_link::control::EntityFacts;
+use hadal_model::catalog;
+use hadal_model::{LossCause, MessageType, ObservationPoint};
+use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts, process_entity};
+
+use crate::config::AgentConfig;
+use crate::metrics::{ApplicationKey, Edge, Metrics};
+use crate::processes::Processes;
+use crate::rows::{self, L7Row, L7Rows};
+use crate::sockets::{Met, Sockets, stored};
+
+/// Rows of the log per batch.
+const LOG_BATCH: usize = 8192;
+
+/// Where facts about processes come from.
+pub trait ProcessSource {
+    /// Facts about a process that runs now.
+    fn facts(&self, pid: u32) -> Option<ProcessFacts>;
+
+    /// A path with its links resolved, so that a program has one name whichever way it was called.
+    fn resolve(&self, path: &str) -> String;
+}
+
+/// What the pipeline wants the kernel to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Policy of a socket, by cookie.
+    Socket(u64, Policy),
+    /// Do not record this process.
+    IgnoreProcess(u32),
+    /// The process is gone.
+    ForgetProcess(u32),
+}
+
+/// What one second gave.
+#[derive(Debug, Default)]
+pub struct Tick {
+    /// To be sent, in order.
+    pub outgoing: Vec<Outgoing>,
+    /// Requests of the second, at all observation points.
+    pub requests: u64,
+}
+
+/// The agent's state.
+pub struct Pipeline {
+    agent: String,
+    host: String,
+    settings: Arc<Settings>,
+    log_rows_per_second: usize,
+    source: Box<dyn ProcessSource>,
+    processes: Processes,
+    sockets: Sockets,
+    entities: Entities,
+    addresses: Addresses,
+    metrics: Metrics,
+    log: L7Rows,
+    logged: usize,
+    requests: u64,
+    output: Output,
+    /// Connections with requests or segments that wait.
+    waiting: HashSet<u64>,
+    ignored: HashSet<u32>,
+    decisions: Vec<Decision>,
+    losses: HashMap<LossCause, u64>,
+    batches: Vec<Outgoing>,
+    /// Added to the kernel's monotonic time in microseconds to get UTC.
+    clock_offset_us: u64,
+    flow_id_base: u64,
+}
+
+impl Pipeline {
+    /// An empty pipeline. `boot` is a random number of this start.
+    pub fn new(config: &AgentConfig, agent: &str, host: &str, boot: u64, source: Box<dyn ProcessSource>) -> Self {
+        Self {
+            agent: agent.to_owned(),
+            host: host.to_owned(),
+            settings: Arc::new(config.flow_settings()),
+            log_rows_per_second: config.log_rows_per_second as usize,
+            source,
+            processes: Processes::new(config.max_processes),
+            sockets: Sockets::new(config.max_sockets),
+            entities: Entities::new(agent, config.max_entities),
+            addresses: Addresses::new(AddressLimits::default()),
+            metrics: Metrics::new(config.max_endpoints),
+            log: L7Rows::new(),
+            logged: 0,
+            requests: 0,
+            output: Output::default(),
+            waiting: HashSet::new(),
+            ignored: HashSet::new(),
+            decisions: Vec::new(),
+            losses: HashMap::new(),
+            batches: Vec::new(),
+            clock_offset_us: 0,
+            flow_id_base: boot.rotate_left(17),
+        }
+    }
+
+    /// Sets what is added to the kernel's time to get UTC, in microseconds.
+    pub fn set_clock_offset(&mut self, offset_us: u64) {
+        self.clock_offset_us = offset_us;
+    }
+
+    /// Applies configuration from the server to new connections.
+    pub fn configure(&mut self, config: &AgentConfig) {
+        self.settings = Arc::new(config.flow_settings());
+        self.log_rows_per_second = config.log_rows_per_second as usize;
+    }
+
+    /// Sockets of this process are not recorded: the agent's and the server's own.
+    pub fn ignore_process(&mut self, pid: u32) {
+        if self.ignored.insert(pid) {
+            self.decisions.push(Decision::IgnoreProcess(pid));
+        }
+    }
+
+    /// Counts losses found elsewhere.
+    pub fn count_loss(&mut self, cause: LossCause, count: u64) {
+        if count > 0 {
+            *self.losses.entry(cause).or_default() += count;
+        }
+    }
+
+    /// What the kernel should do, since the last call.
+    pub fn take_decisions(&mut self) -> Vec<Decision> {
+        std::mem::take(&mut self.decisions)
+    }
+
+    /// Takes the sockets that are older than the agent; listeners first, since they tell the roles.
+    pub fn list(&mut self, mut sockets: Vec<abi::SocketEvent>) {
+        sockets.sort_by_key(|socket| socket.role != abi::ROLE_LISTENER);
+        let established = |socket: &abi::SocketEvent| socket.role == abi::ROLE_LISTENER || socket.remote_port != 0;
+        for socket in sockets.iter().filter(|socket| established(socket)) {
+            self.meet(socket);
+        }
+    }
+
+    /// Takes one event of the kernel.
+    pub fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Data(event, payload) => self.data(&event, payload),
+            Event::Socket(event) => self.opened(&event),
+            Event::Close(event) => self.closed(&event),
+            Event::End(event) => self.end_of_stream(&event),
+            Event::Exec(event) => self.executed(&event),
+            Event::Fork(event) => self.processes.forked(event.header.pid, event.child),
+            Event::Exit(event) => self.exited(&event.header),
+        }
+    }
+
+    fn time_us(&self, header: &abi::Header) -> u64 {
+        header.time_ns / 1000 + self.clock_offset_us
+    }
+
+    fn executed(&mut self, event: &abi::ExecEvent) {
+        let filename = until_nul(&event.filename);
+        let length = (event.args_length as usize).min(event.args.len());
+        let args = event.args[..length].split(|&byte| byte == 0).map(|arg| String::from_utf8_lossy(arg).into_owned());
+        let mut args: Vec<_> = args.collect();
+        if args.last().is_some_and(String::is_empty) {
+            args.pop();
+        }
+        if filename.rsplit('/').next() == Some("hadal") {
+            self.ignore_process(event.header.pid);
+        }
+        self.processes.executed(event.header.pid, event.parent, &filename, args);
+    }
+
+    fn exited(&mut self, header: &abi::Header) {
+        let now_us = self.time_us(header);
+        self.processes.exited(header.pid, now_us);
+        if self.ignored.remove(&header.pid) {
+            self.decisions.push(Decision::ForgetProcess(header.pid));
+        }
+    }
+
+    fn meet(&mut self, event: &abi::SocketEvent) {
+        if self.sockets.meet(event, &self.settings) == Met::Full {
+            self.count_loss(LossCause::ConnectionTableFull, 1);
+        }
+        if self.ignored.contains(&event.header.pid)
+            && let Some(socket) = self.sockets.get_mut(event.cookie)
+        {
+            socket.ignored = true;
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Ignore));
+        }
+    }
+
+    fn opened(&mut self, event: &abi::SocketEvent) {
+        let is_new = self.sockets.get(event.cookie).is_none();
+        self.meet(event);
+        if !is_new || event.role == abi::ROLE_LISTENER {
+            return;
+        }
+        let second = (self.time_us(&event.header) / 1_000_000) as u32;
+        if let Some(edge) = self.edge_of(event.cookie) {
+            let row = self.metrics.network(second, edge);
+            row.new_flow += 1;
+            row.connect_sum += u64::from(event.connect_us);
+            row.connect_count += u64::from(event.connect_us > 0);
+        }
+    }
+
+    fn data(&mut self, event: &abi::DataEvent, payload: &[u8]) {
+        let time_us = self.time_us(&event.header);
+        let egress = event.direction == abi::EGRESS;
+        let Some(socket) = self.sockets.get_mut(event.cookie) else {
+            // Its identity was lost with a full ring, or the table is full.
+            return self.count_loss(LossCause::ConnectionTableFull, 1);
+        };
+        if socket.ignored || self.ignored.contains(&event.header.pid) {
+            return;
+        }
+        if socket.pid != event.header.pid {
+            socket.pid = event.header.pid;
+            socket.entity = None;
+        }
+        let retransmitted = event.retransmits.saturating_sub(socket.retransmits);
+        let begins = socket.last_egress.is_some_and(|last| last != egress)
+            && socket.role().is_some_and(|role| egress == (role == Role::Client));
+        if begins {
+            socket.retransmits_before = socket.retransmits;
+        }
+        socket.retransmits = event.retransmits;
+        socket.srtt_us = event.srtt_us;
+        socket.last_egress = Some(egress);
+        let origin = Origin {
+            time_us,
+            seq: event.seq,
+            context: event.context,
+            pid: event.header.pid,
+            tid: event.header.tid,
+        };
+        let segment = Segment { seq: event.seq, length: event.length, captured: payload, first: origin, last: origin };
+        let needed = socket.connection.needs_payload();
+        socket.connection.data(egress, segment, &mut self.output);
+        if needed != PayloadNeed::None && socket.connection.needs_payload() == PayloadNeed::None {
+            self.decisions.push(Decision::Socket(event.cookie, Policy::NoPayload));
+        }
+        self.note_waiting(event.cookie);
+        self.count_network(event, egress, retransmitted, (time_us / 1_000_000) as u32);
+        self.drain(event.cookie);
+    }
+
+    fn count_network(&mut self, event: &abi::DataEvent, egress: bool, retransmitted: u32, second: u32) {
+        let Some(edge) = self.edge_of(event.cookie) else { return };
+        let to_server = egress == (edge.point == ObservationPoint::ClientProcess);
+        let row = self.metrics.network(second, edge);
+        *(if to_server { &mut row.byte_tx } else { &mut row.byte_rx }) += u64::from(event.length);
+        row.retrans += u64::from(retransmitted);
+        if event.srtt_us > 0 {
+            row.rtt_sum += u64::from(event.srtt_us);
+            row.rtt_count += 1;
+        }
+    }
+
+    fn end_of_stream(&mut self, event: &abi::CloseEvent) {
+        let origin = self.origin_of(&event.header);
+        if let Some(socket) = self.sockets.get_mut(event.cookie).filter(|socket| !socket.ignored) {
+            socket.connection.close(false, origin, &mut self.output);
+            self.drain(event.cookie);
+        }
+    }
+
+    fn closed(&mut self, event: &abi::CloseEvent) {
+        let origin = self.origin_of(&event.header);
+        let Some(socket) = self.sockets.get_mut(event.cookie) else { return };
+        if socket.closed_us.is_some() {
+            return;
+        }
+        socket.connection.finish(origin, &mut self.output);
+        self.drain(event.cookie);
+        if let Some(edge) = self.edge_of(event.cookie) {
+            self.metrics.network((origin.time_us / 1_000_000) as u32, edge).closed_flow += 1;
+        }
+        self.waiting.remove(&event.cookie);
+        self.sockets.close(event.cookie, origin.time_us);
+    }
+
+    fn origin_of(&self, header: &abi::Header) -> Origin {
+        Origin { time_us: self.time_us(header), pid: header.pid, tid: header.tid, ..Origin::default() }
+    }
+
+    fn note_waiting(&mut self, cookie: u64) {
+        if self.sockets.get(cookie).is_some_and(|socket| socket.connection.is_waiting()) {
+            self.waiting.insert(cookie);
+        } else {
+            self.waiting.remove(&cookie);
+        }
+    }
+
+    /// Turns finished sessions of a connection into metrics and log rows.
+    fn drain(&mut self, cookie: u64) {
+        for (cause, count) in self.output.losses.iter().collect::<Vec<_>>() {
+            self.count_loss(cause, count);
+        }
+        self.output.losses = hadal_flow::Losses::default();
+        if self.output.sessions.is_empty() {
+            return;
+        }
+        let sessions = std::mem::take(&mut self.output.sessions);
+        if let Some(edge) = self.edge_of(cookie) {
+            for session in &sessions {
+                self.record(cookie, edge, session);
+            }
+        }
+        self.output.sessions = sessions;
+        self.output.sessions.clear();
+    }
+
+    fn record(&mut self, cookie: u64, edge: Edge, session: &Session) {
+        let Some(message) = session.request.as_ref().or(session.response.as_ref()) else { return };
+        let start_us = message.first.time_us;
+        let last = session.response.as_ref().map_or(message.last.time_us, |response| response.last.time_us);
+        // The response of a request may be stamped earlier by another thread; a row never ends before it starts.
+        let end_us = last.max(start_us);
+        let second = (end_us / 1_000_000) as u32;
+        let endpoint = self.metrics.endpoint(edge.server, &message.endpoint);
+        let key = ApplicationKey { edge, protocol: message.protocol, endpoint: std::rc::Rc::clone(&endpoint) };
+        self.metrics.session(second, key, session);
+        self.requests += u64::from(session.kind != MessageType::Response);
+        if self.logged >= self.log_rows_per_second {
+            return self.count_loss(LossCause::LogShed, 1);
+        }
+        self.logged += 1;
+        let Some(socket) = self.sockets.get(cookie) else { return };
+        let is_client = edge.point == ObservationPoint::ClientProcess;
+        let peer_pid = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer)).map_or(0, |peer| peer.pid);
+        let (client, server) = if is_client { (socket.local, socket.remote) } else { (socket.remote, socket.local) };
+        self.log.push(&L7Row {
+            time: second,
+            start_us,
+            end_us,
+            edge,
+            addresses: [stored(client.ip()), stored(server.ip())],
+            client_port: client.port(),
+            pids: if is_client { [socket.pid, peer_pid] } else { [peer_pid, socket.pid] },
+            endpoint: &endpoint,
+            flow_id: self.flow_id_base ^ cookie,
+            rtt: socket.srtt_us,
+            retransmissions: socket.retransmits.saturating_sub(socket.retransmits_before),
+            session,
+        });
+        if self.log.len() >= LOG_BATCH {
+            self.flush_log();
+        }
+    }
+
+    /// Entities go first: a batch refers only to what the server knows.
+    fn flush_log(&mut self) {
+        self.flush_facts();
+        if let Some(batch) = self.log.take() {
+            self.batches.push(Outgoing::Batch(&catalog::L7_FLOW_LOG, batch));
+        }
+    }
+
+    fn flush_facts(&mut self) {
+        let facts: Vec<_> = self.entities.take_unsent().into_iter().map(to_facts).collect();
+        if !facts.is_empty() {
+            self.batches.push(Outgoing::Facts(facts));
+        }
+    }
+
+    /// The edge a socket is an end of; `None` while its role is not known, or if either end is not recorded.
+    fn edge_of(&mut self, cookie: u64) -> Option<Edge> {
+        let socket = self.sockets.get(cookie)?;
+        if socket.ignored {
+            return None;
+        }
+        let is_client = socket.role()? == Role::Client;
+        let server_port = if is_client { socket.remote.port() } else { socket.local.port() };
+        let own = self.own_entity(cookie, is_client)?;
+        let peer = self.peer_entity(cookie, !is_client)?;
+        let (client, server, point) = if is_client {
+            (own, peer, ObservationPoint::ClientProcess)
+        } else {
+            (peer, own, ObservationPoint::ServerProcess)
+        };
+        Some(Edge { client, server, point, server_port })
+    }
+
+    fn own_entity(&mut self, cookie: u64, is_client: bool) -> Option<u64> {
+        let socket = self.sockets.get(cookie)?;
+        if let Some(entity) = socket.entity {
+            return Some(entity);
+        }
+        let listener = if is_client { None } else { self.sockets.listener_of_local(socket) };
+        let pid = if socket.pid != 0 { socket.pid } else { listener? };
+        let local = socket.local.ip();
+        let entity = match self.process_entity(pid) {
+            Some(entity) => entity,
+            None => self.address_entity(local, !is_client),
+        };
+        self.sockets.get_mut(cookie)?.entity = Some(entity);
+        Some(entity)
+    }
+
+    /// The other end: a process of this host if there is one, else what its address stands for.
+    fn peer_entity(&mut self, cookie: u64, peer_is_server: bool) -> Option<u64> {
+        let socket = self.sockets.get(cookie)?;
+        if let Some(entity) = socket.peer {
+            return Some(entity);
+        }
+        let remote = socket.remote.ip();
+        let listener = if peer_is_server { self.sockets.listener_of_remote(socket) } else { None };
+        let peer = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer).map(|found| (peer, found)));
+        let found_pid = peer.as_ref().map_or(0, |(_, found)| found.pid);
+        let pid = if found_pid != 0 { Some(found_pid) } else { listener };
+        if peer.is_some_and(|(_, found)| found.ignored) || pid.is_some_and(|pid| self.ignored.contains(&pid)) {
+            self.sockets.get_mut(cookie)?.ignored = true;
+            self.decisions.push(Decision::Socket(cookie, Policy::Ignore));
+            return None;
+        }
+        let Some(entity) = pid.and_then(|pid| self.process_entity(pid)) else {
+            return Some(self.address_entity(remote, peer_is_server));
+        };
+        // A listener's process may hand the connection to another one; only the connection's own user is final.
+        if found_pid != 0 {
+            self.sockets.get_mut(cookie)?.peer = Some(entity);
+        }
+        Some(entity)
+    }
+
+    fn process_entity(&mut self, pid: u32) -> Option<u64> {
+        let facts = self.processes.facts(pid, &*self.source)?;
+        Some(self.entities.intern(process_entity(&self.agent, &self.host, &facts)))
+    }
+
+    fn address_entity(&mut self, address: std::net::IpAddr, is_server: bool) -> u64 {
+        let entity = self.addresses.entity(&self.agent, address, is_server);
+        self.entities.intern(entity)
+    }
+
+    /// Lets requests time out and closes holes; several times per second.
+    pub fn expire(&mut self, now_us: u64) {
+        for cookie in self.waiting.iter().copied().collect::<Vec<_>>() {
+            if let Some(socket) = self.sockets.get_mut(cookie) {
+                socket.connection.expire(now_us, &mut self.output);
+            }
+            self.drain(cookie);
+            self.note_waiting(cookie);
+        }
+    }
+
+    /// Ends a second: gives the metrics of the seconds before `now_us`, the log so far and the losses.
+    pub fn tick(&mut self, now_us: u64) -> Tick {
+        let second = (now_us / 1_000_000) as u32;
+        self.expire(now_us);
+        self.count_open_connections(second.saturating_sub(1));
+        self.sockets.expire(now_us);
+        self.processes.expire(now_us);
+        self.flush_log();
+        let (application, network) = self.metrics.take_before(second);
+        self.flush_facts();
+        let application = rows::application(&application).map(|batch| Outgoing::Batch(&catalog::APPLICATION_MAP, batch));
+        let network = rows::network(&network).map(|batch| Outgoing::Batch(&catalog::NETWORK_MAP, batch));
+        self.batches.extend(application.into_iter().chain(network));
+        self.flush_losses(second);
+        self.logged = 0;
+        Tick { outgoing: std::mem::take(&mut self.batches), requests: std::mem::take(&mut self.requests) }
+    }
+
+    /// Everything that is left, at the end.
+    pub fn finish(&mut self, now_us: u64) -> Tick {
+        self.tick(now_us + 1_000_000)
+    }
+
+    fn flush_losses(&mut self, second: u32) {
+        let (entities, endpoints) = (self.entities.take_refused(), self.metrics.take_refused());
+        self.count_loss(LossCause::EntityLimit, entities);
+        self.count_loss(LossCause::EndpointLimit, endpoints);
+        let counts: Vec<_> = self.losses.drain().collect();
+        self.batches.extend(rows::loss(second, &counts).map(|batch| Outgoing::Batch(&catalog::LOSS, batch)));
+    }
+
+    /// An edge is on the map as long as a connection is open, with or without traffic.
+    fn count_open_connections(&mut self, second: u32) {
+        let open: Vec<_> =
+            self.sockets.iter().filter(|(_, socket)| socket.closed_us.is_none()).map(|(cookie, _)| cookie).collect();
+        for cookie in open {
+            if let Some(edge) = self.edge_of(cookie) {
+                self.metrics.network(second, edge).active_flow += 1;
+            }
+        }
+    }
+}
+
+fn to_facts(entity: Entity) -> EntityFacts {
+    EntityFacts { key: entity.key, tags: entity.tags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+}
+
+fn until_nul(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}

@@ -1,0 +1,150 @@
+//! Processes by id, so that a socket's owner is known even when it is gone before anyone could look.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use hadal_tag::ProcessFacts;
+
+use crate::pipeline::ProcessSource;
+
+/// How long a process that has exited is remembered, in microseconds: its last events may still be under way.
+const LINGER_US: u64 = 5_000_000;
+
+/// What was executed, as the kernel saw it.
+#[derive(Debug)]
+struct Executed {
+    executable: String,
+    args: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+struct Process {
+    parent: u32,
+    executed: Option<Rc<Executed>>,
+    facts: Option<Rc<ProcessFacts>>,
+    exited_us: Option<u64>,
+}
+
+/// The table. Facts are looked up when a process first owns a socket, not for every process.
+pub(crate) struct Processes {
+    by_pid: HashMap<u32, Process>,
+    limit: usize,
+}
+
+impl Processes {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { by_pid: HashMap::new(), limit }
+    }
+
+    /// A program was executed: what was known of the process is over, except who made it.
+    pub(crate) fn executed(&mut self, pid: u32, parent: u32, filename: &str, args: Vec<String>) {
+        let executed = Rc::new(Executed { executable: filename.to_owned(), args });
+        self.insert(pid, Process { parent, executed: Some(executed), facts: None, exited_us: None });
+    }
+
+    /// A process was made: it is what its parent is, until it executes something.
+    pub(crate) fn forked(&mut self, parent: u32, child: u32) {
+        let inherited = self.by_pid.get(&parent);
+        let process = Process {
+            parent,
+            executed: inherited.and_then(|process| process.executed.clone()),
+            facts: inherited.and_then(|process| process.facts.clone()),
+            exited_us: None,
+        };
+        self.insert(child, process);
+    }
+
+    /// A process is gone.
+    pub(crate) fn exited(&mut self, pid: u32, now_us: u64) {
+        if let Some(process) = self.by_pid.get_mut(&pid) {
+            process.exited_us = Some(now_us);
+        }
+    }
+
+    /// What is known of a process; asks `source` once.
+    pub(crate) fn facts(&mut self, pid: u32, source: &dyn ProcessSource) -> Option<Rc<ProcessFacts>> {
+        if let Some(facts) = self.by_pid.get(&pid).and_then(|process| process.facts.clone()) {
+            return Some(facts);
+        }
+        let known = self.by_pid.get(&pid).cloned();
+        let facts = match (source.facts(pid), &known) {
+            (Some(facts), _) => Rc::new(facts),
+            (None, Some(process)) => Rc::new(self.reconstructed(process, source)?),
+            (None, None) => return None,
+        };
+        let process = known.unwrap_or(Process { parent: 0, executed: None, facts: None, exited_us: None });
+        self.insert(pid, Process { facts: Some(Rc::clone(&facts)), ..process });
+        Some(facts)
+    }
+
+    /// Forgets what has exited a while ago.
+    pub(crate) fn expire(&mut self, now_us: u64) {
+        self.by_pid.retain(|_, process| process.exited_us.is_none_or(|exited| exited + LINGER_US > now_us));
+    }
+
+    fn insert(&mut self, pid: u32, process: Process) {
+        if self.by_pid.len() < self.limit || self.by_pid.contains_key(&pid) {
+            self.by_pid.insert(pid, process);
+        }
+    }
+
+    /// Facts of a process that is gone: what it executed, in the container or unit of its parent.
+    fn reconstructed(&self, process: &Process, source: &dyn ProcessSource) -> Option<ProcessFacts> {
+        let executed = process.executed.as_ref()?;
+        let parent = self.by_pid.get(&process.parent).and_then(|parent| parent.facts.clone());
+        let parent = parent.map(|facts| (*facts).clone()).or_else(|| source.facts(process.parent)).unwrap_or_default();
+        Some(ProcessFacts {
+            executable: source.resolve(&interpreter_of(executed)),
+            args: executed.args.clone(),
+            container_id: parent.container_id,
+            systemd_unit: parent.systemd_unit,
+        })
+    }
+}
+
+/// A script is executed under its own name, but its first argument is the interpreter that runs.
+fn interpreter_of(executed: &Executed) -> String {
+    match executed.args.first() {
+        Some(first) if first.starts_with('/') && *first != executed.executable => first.clone(),
+        _ => executed.executable.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Gone;
+
+    impl ProcessSource for Gone {
+        fn facts(&self, _: u32) -> Option<ProcessFacts> {
+            None
+        }
+
+        fn resolve(&self, path: &str) -> String {
+            path.replace("/bin/sh", "/usr/bin/dash")
+        }
+    }
+
+    #[test]
+    fn a_process_that_is_gone_is_what_it_executed() {
+        let mut table = Processes::new(10);
+        table.executed(1, 0, "/usr/bin/curl", vec!["curl".into(), "x".into()]);
+        table.forked(1, 2);
+        assert_eq!(table.facts(2, &Gone).unwrap().executable, "/usr/bin/curl");
+        table.executed(3, 1, "/srv/run", vec!["/bin/sh".into(), "/srv/run".into()]);
+        assert_eq!(table.facts(3, &Gone).unwrap().executable, "/usr/bin/dash");
+        assert_eq!(table.facts(9, &Gone), None);
+    }
+
+    #[test]
+    fn exited_processes_linger_and_go() {
+        let mut table = Processes::new(10);
+        table.executed(1, 0, "/a", vec![]);
+        table.exited(1, 100);
+        table.expire(200);
+        assert!(table.facts(1, &Gone).is_some());
+        table.expire(100 + LINGER_US);
+        assert!(table.facts(1, &Gone).is_none());
+    }
+}
