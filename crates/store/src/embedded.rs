@@ -190,8 +190,11 @@ impl Engine for Embedded {
         self.with(&self.own, |connection| self.run(connection, sql, format.name()))
     }
 
-    fn query_as_user(&self, sql: &str, format: Format) -> Result<QueryOutput, Error> {
-        self.with(&self.user, |connection| self.run(connection, sql, format.name()))
+    fn query_as_user(&self, database: &str, sql: &str, format: Format) -> Result<QueryOutput, Error> {
+        self.with(&self.user, |connection| {
+            self.run(connection, &format!("USE `{}`", database.replace('`', "")), "Null")?;
+            self.run(connection, sql, format.name())
+        })
     }
 
     fn insert(&self, table: &str, batch: &RecordBatch, token: &str) -> Result<(), Error> {

@@ -64,7 +64,9 @@ pub trait Engine: Send + Sync {
     fn query(&self, sql: &str, format: Format) -> Result<QueryOutput, Error>;
 
     /// Runs a query of a user: read only, no access to files or the network, within the engine's limits.
-    fn query_as_user(&self, sql: &str, format: Format) -> Result<QueryOutput, Error>;
+    ///
+    /// Names without a database are looked up in `database`, which must exist.
+    fn query_as_user(&self, database: &str, sql: &str, format: Format) -> Result<QueryOutput, Error>;
 
     /// Inserts a batch whose columns are named as the table's; returns when it is committed.
     ///

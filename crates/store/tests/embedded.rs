@@ -82,12 +82,12 @@ fn batch(table: &Table) -> RecordBatch {
 }
 
 fn ask(engine: &dyn Engine, sql: &str) -> String {
-    let output = engine.query_as_user(sql, Format::Tsv).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let output = engine.query_as_user("flow_log", sql, Format::Tsv).unwrap_or_else(|error| panic!("{sql}: {error}"));
     String::from_utf8(output.bytes).unwrap().trim().to_owned()
 }
 
 fn refused(engine: &dyn Engine, sql: &str) -> Error {
-    engine.query_as_user(sql, Format::Tsv).expect_err(sql)
+    engine.query_as_user("flow_log", sql, Format::Tsv).expect_err(sql)
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn every_table_takes_a_batch(engine: &dyn Engine) {
     for table in TABLES.iter().filter(|table| table.name != ENTITY.name) {
         engine.insert(&table.sql_name(table.precision), &batch(table), &format!("first {}", table.name)).unwrap();
     }
-    let row = ask(engine, "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM flow_log.l7_flow_log LIMIT 1");
+    let row = ask(engine, "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM l7_flow_log LIMIT 1");
     assert_eq!(row, "2030-03-17 17:46:40\t2030-03-17 17:46:40.000005\t::ffff:10.0.0.1\tword\t200\t{'auto_service':'cart'}");
 }
 

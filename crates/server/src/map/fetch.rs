@@ -1,0 +1,210 @@
+//! Metrics of a time range from the store.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hadal_model::catalog::{APPLICATION_MAP, ENTITY, NETWORK_MAP, Table};
+use hadal_sql::{Target, filter_to_sql, tag_expression};
+use hadal_store::{Engine, Format};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::MapError;
+use super::stats::Stats;
+
+/// A time range in seconds, `from` included, `to` excluded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+}
+
+impl Range {
+    pub(crate) fn seconds(self) -> u32 {
+        self.to.saturating_sub(self.from).max(1)
+    }
+
+    /// Precision that answers quickly and still gives enough points.
+    pub(crate) fn precision(self) -> &'static str {
+        match self.seconds() {
+            0..=7200 => "1s",
+            7201..=172_800 => "1m",
+            _ => "1h",
+        }
+    }
+
+    /// Width of buckets in seconds, so that there are about `count`, and no finer than the precision.
+    pub(crate) fn step(self, count: u32) -> u32 {
+        let finest = match self.precision() {
+            "1s" => 1,
+            "1m" => 60,
+            _ => 3600,
+        };
+        self.seconds().div_ceil(count.max(1)).div_ceil(finest).max(1) * finest
+    }
+
+    pub(crate) fn condition(self, column: &str) -> String {
+        format!("{column} >= toDateTime({}) AND {column} < toDateTime({})", self.from, self.to)
+    }
+}
+
+/// What metrics are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Question<'a> {
+    pub(crate) range: Range,
+    pub(crate) filter: &'a str,
+    /// Tag by which entities are grouped.
+    pub(crate) group_by: &'a str,
+    /// Width of time buckets, for `spark` or `bucket`.
+    pub(crate) step: u32,
+    /// Further condition, our own.
+    pub(crate) and: String,
+}
+
+/// Metrics of one pair of entities at one observation point.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Row {
+    pub(crate) client_entity: u32,
+    pub(crate) server_entity: u32,
+    pub(crate) client: String,
+    pub(crate) server: String,
+    pub(crate) point: String,
+    #[serde(default)]
+    pub(crate) protocol: String,
+    #[serde(default)]
+    pub(crate) endpoint: String,
+    /// Start of the time bucket in seconds.
+    #[serde(default)]
+    pub(crate) bucket: u32,
+    #[serde(default)]
+    request: u64,
+    #[serde(default)]
+    client_errors: u64,
+    #[serde(default)]
+    server_errors: u64,
+    #[serde(default)]
+    timeouts: u64,
+    #[serde(default)]
+    sketch: BTreeMap<i16, u64>,
+    /// Bucket number → requests.
+    #[serde(default)]
+    pub(crate) spark: BTreeMap<u32, u64>,
+    #[serde(default)]
+    pub(crate) connections: u64,
+    #[serde(default)]
+    pub(crate) bytes: u64,
+}
+
+impl Row {
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            requests: self.request,
+            client_errors: self.client_errors,
+            server_errors: self.server_errors,
+            timeouts: self.timeouts,
+            sketch: self.sketch.clone(),
+        }
+    }
+}
+
+fn rows<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {
+    let sql = format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0");
+    let output = engine.query(&sql, Format::JsonEachRow)?;
+    let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| serde_json::from_slice(line).map_err(MapError::from)).collect()
+}
+
+fn name(tag: &str, entity: &str) -> String {
+    tag_expression(tag, entity).unwrap_or_else(|| "''".to_owned())
+}
+
+/// `keys` are pairs of expression and name, beyond the two entities and the observation point.
+fn select(
+    table: &Table,
+    question: &Question<'_>,
+    target: Target,
+    keys: &[(&str, &str)],
+    values: &str,
+) -> Result<String, MapError> {
+    let condition = filter_to_sql(question.filter, target)?;
+    let group: String = keys.iter().map(|(_, name)| format!(", {name}")).collect();
+    let keys: String = keys.iter().map(|(expression, name)| format!("{expression} AS {name}, ")).collect();
+    let and = if question.and.is_empty() { String::new() } else { format!(" AND {}", question.and) };
+    Ok(format!(
+        "SELECT client_entity, server_entity, observation_point AS point, {keys}{values}, {} AS client, {} AS server \
+         FROM {} WHERE {} AND ({condition}){and} GROUP BY client_entity, server_entity, point{group}",
+        name(question.group_by, "client_entity"),
+        name(question.group_by, "server_entity"),
+        table.sql_name(question.range.precision()),
+        question.range.condition("time"),
+    ))
+}
+
+const COUNTERS: &str = "sum(request) AS request, sum(client_error) AS client_errors, sum(server_error) AS server_errors, \
+    sum(timeout) AS timeouts, sumMap(rrt_sketch) AS sketch";
+
+/// Requests by protocol, with a sparkline.
+pub(crate) fn edges(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
+    // The row's own counter, not the sum that the alias `request` stands for.
+    let spark = format!(
+        "{COUNTERS}, sumMap(map(toUInt32(intDiv(toUInt32(time) - {}, {})), `{}`.request)) AS spark",
+        question.range.from,
+        question.step,
+        APPLICATION_MAP.name_at(question.range.precision()),
+    );
+    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &[("l7_protocol_str", "protocol")], &spark)?)
+}
+
+/// Requests by endpoint.
+pub(crate) fn endpoints(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
+    let keys = [("l7_protocol_str", "protocol"), ("endpoint", "endpoint")];
+    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &keys, COUNTERS)?)
+}
+
+/// Requests by time bucket.
+pub(crate) fn series(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
+    let (from, step) = (question.range.from, question.step);
+    let bucket = format!("toUInt32({from} + intDiv(toUInt32(time) - {from}, {step}) * {step})");
+    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &[(&bucket, "bucket")], COUNTERS)?)
+}
+
+/// Open connections and bytes; also of pairs without any request. Terms that connections do not have are refused, so
+/// the caller asks only where the filter allows it.
+pub(crate) fn connections(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
+    let values = "toUInt64(max(active_flow)) AS connections, sum(byte_tx + byte_rx) AS bytes";
+    rows(engine, &select(&NETWORK_MAP, question, Target::Connections, &[], values)?)
+}
+
+#[derive(Deserialize)]
+struct TagsRow {
+    id: u32,
+    tags: HashMap<String, String>,
+}
+
+/// Tags of entities by id.
+pub(crate) fn tags(engine: &dyn Engine, ids: &[u32]) -> Result<HashMap<u32, HashMap<String, String>>, MapError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<_> = ids.iter().map(u32::to_string).collect();
+    let sql = format!("SELECT id, tags FROM {} FINAL WHERE id IN ({})", ENTITY.sql_name(""), ids.join(", "));
+    Ok(rows::<TagsRow>(engine, &sql)?.into_iter().map(|row| (row.id, row.tags)).collect())
+}
+
+/// A row of the loss ledger.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Loss {
+    pub(crate) agent: String,
+    pub(crate) cause: String,
+    pub(crate) count: u64,
+}
+
+/// Losses in a range, by agent and cause.
+pub(crate) fn losses(engine: &dyn Engine, range: Range) -> Result<Vec<Loss>, MapError> {
+    rows(
+        engine,
+        &format!(
+            "SELECT agent, cause, sum(`count`) AS count FROM hadal.loss WHERE {} GROUP BY agent, cause ORDER BY count DESC",
+            range.condition("time")
+        ),
+    )
+}
