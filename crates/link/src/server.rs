@@ -34,10 +34,13 @@ pub struct Incoming {
     pub batch: RecordBatch,
 }
 
-/// Takes batches; returns when the batch is committed. An error leaves it with the agent, which sends it again.
+/// Resolves when a batch is committed. An error leaves it with the agent, which sends it again.
+pub type Commit = Pin<Box<dyn Future<Output = Result<(), Status>> + Send>>;
+
+/// Takes batches.
 pub trait Sink: Send + Sync + 'static {
-    /// Commits a batch, or finds that it was committed before.
-    fn put(&self, incoming: Incoming) -> impl Future<Output = Result<(), Status>> + Send;
+    /// Takes a batch in its turn; the batches of a stream are taken one after the other, in order.
+    fn take(&self, incoming: Incoming) -> impl Future<Output = Result<Commit, Status>> + Send;
 }
 
 /// The Flight service over a sink.
@@ -74,12 +77,15 @@ impl<S: Sink> FlightService for Ingest<S> {
                 let incoming = incoming(&origin, table, decoded);
                 async move { incoming }
             })
-            .map_ok(move |incoming| {
+            .and_then(move |incoming| {
                 let sink = Arc::clone(&sink);
                 async move {
                     let id = BatchId { seq: incoming.seq };
-                    sink.put(incoming).await.map(|()| PutResult { app_metadata: id.encode_to_vec().into() })
+                    Ok((id, sink.take(incoming).await?))
                 }
+            })
+            .map_ok(|(id, commit)| async move {
+                commit.await.map(|()| PutResult { app_metadata: id.encode_to_vec().into() })
             })
             .try_buffered(IN_FLIGHT);
         Ok(Response::new(Box::pin(results)))

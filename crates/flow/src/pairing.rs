@@ -1,0 +1,337 @@
+//! Finds the other half of each message.
+//!
+//! By order, the n-th response answers the n-th request, as long as no message is missing. Where messages are missing,
+//! what can be concluded depends on whether the client ever had two requests open: if not, a request is over when the
+//! next one is sent. If so, nothing can be concluded until the connection falls silent, and all halves stay alone:
+//! wrong is worse than orphan.
+
+use std::collections::VecDeque;
+
+use hadal_l7::contract::{Half, Message, Pairing};
+use hadal_model::{Direction, LossCause, ResponseStatus};
+
+use crate::limits::Limits;
+use crate::output::{Output, Session};
+
+/// After so long a silence all requests of a connection are answered, as far as pairing after a loss is concerned.
+const QUIET_US: u64 = 1_000_000;
+
+/// Requests that were sent within so short a time of each other were sent without waiting for a response: no round trip
+/// is shorter.
+const BURST_US: u64 = 20;
+
+const NOT_SEEN: &str = "response not captured";
+const AMBIGUOUS: &str = "responses could not be told apart";
+const TOO_MANY: &str = "too many open requests";
+const NO_RESPONSE: &str = "no response within the time limit";
+
+/// The halves of one connection that wait: 120 bytes and the messages.
+#[derive(Debug, Default)]
+pub(crate) struct Pairs {
+    open: VecDeque<Open>,
+    /// Responses whose request was not seen yet.
+    early: VecDeque<Message>,
+    order: Order,
+    /// The client sends requests without waiting for responses: two were sent at once, or before a response to the first.
+    pipelined: bool,
+    /// The last response came after its request.
+    regular: bool,
+    /// Time of the newest message.
+    newest_us: u64,
+}
+
+/// Requests that have no response yet.
+#[derive(Debug)]
+enum Open {
+    /// One that is paired by order.
+    Next(Box<Message>),
+    /// One that is paired by its id.
+    Id(u64, Box<Message>),
+    /// So many that are paired by order and were given out already; their responses will come alone.
+    Gone(u32),
+}
+
+impl Open {
+    fn is_ordered(&self) -> bool {
+        !matches!(self, Self::Id(..))
+    }
+
+    fn request(&self) -> Option<&Message> {
+        match self {
+            Self::Next(request) | Self::Id(_, request) => Some(request),
+            Self::Gone(_) => None,
+        }
+    }
+
+    fn into_request(self) -> Option<Box<Message>> {
+        match self {
+            Self::Next(request) | Self::Id(_, request) => Some(request),
+            Self::Gone(_) => None,
+        }
+    }
+}
+
+/// What is known about the order of requests and responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Order {
+    /// No message is missing.
+    #[default]
+    Known,
+    /// A response may be missing; the next request shows that those before it are over.
+    ResponseMissing,
+    /// Only the first so many open requests are in order.
+    KnownFor(usize),
+}
+
+/// What the parser has in hand while time passes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Partial {
+    /// A request is under way.
+    pub(crate) request: bool,
+    /// A response is under way.
+    pub(crate) response: bool,
+}
+
+impl Pairs {
+    pub(crate) fn message(&mut self, message: Message, limits: &Limits, out: &mut Output) {
+        let since_us = message.first.time_us.saturating_sub(self.newest_us);
+        self.newest_us = self.newest_us.max(message.last.time_us);
+        let (half, truncated) = (message.half, message.truncated);
+        match (message.pairing, half) {
+            (Pairing::OneWay, _) => out.sessions.push(Session::one_way(message)),
+            (Pairing::Order, Half::Request) => self.ordered_request(message, since_us, limits, out),
+            (Pairing::Order, Half::Response) => self.ordered_response(message, limits, out),
+            (Pairing::Id(id), Half::Request) => self.request_with(id, message, limits, out),
+            (Pairing::Id(id), Half::Response) => self.response_with(id, message, out),
+        }
+        if truncated {
+            self.lost(if half == Half::Request { Direction::ToServer } else { Direction::ToClient }, out);
+        }
+    }
+
+    /// Messages of this direction may be missing from here on.
+    pub(crate) fn lost(&mut self, direction: Direction, out: &mut Output) {
+        self.regular = false;
+        match (self.pipelined, direction) {
+            (false, Direction::ToServer) => {}
+            (false, Direction::ToClient) => self.order = Order::ResponseMissing,
+            (true, Direction::ToServer) => {
+                if self.order == Order::Known {
+                    self.order = Order::KnownFor(self.ordered());
+                }
+            }
+            (true, Direction::ToClient) => {
+                self.order = Order::KnownFor(0);
+                self.release_ordered(NOT_SEEN, out);
+            }
+        }
+    }
+
+    /// Gives out what has waited too long.
+    pub(crate) fn expire(&mut self, now_us: u64, limits: &Limits, partial: Partial, out: &mut Output) {
+        let waits =
+            |response: &Message| partial.request || now_us.saturating_sub(response.last.time_us) <= limits.reorder_us;
+        while self.early.front().is_some_and(|response| !waits(response)) {
+            out.sessions.extend(self.early.pop_front().map(Session::response));
+        }
+        let late = |request: &Message| {
+            !request.blocking && now_us.saturating_sub(request.last.time_us) > limits.request_timeout_us
+        };
+        // A response that has begun is a response: it may be long.
+        let answered = usize::from(partial.response);
+        for open in self.open.iter_mut().skip(answered).filter(|open| open.request().is_some_and(late)) {
+            give_out(std::mem::replace(open, Open::Gone(1)), ResponseStatus::Timeout, NO_RESPONSE, out);
+        }
+        if !self.open.iter().any(Open::is_ordered) {
+            self.open.clear();
+        }
+    }
+
+    /// No more messages will come: gives out all that waits.
+    pub(crate) fn finish(&mut self, why: &'static str, out: &mut Output) {
+        out.sessions.extend(self.early.drain(..).map(Session::response));
+        self.open.drain(..).for_each(|open| give_out(open, ResponseStatus::Unknown, why, out));
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.early.is_empty()
+    }
+
+    /// How many responses are due in order.
+    fn ordered(&self) -> usize {
+        let due = |open: &Open| match open {
+            Open::Next(_) => 1,
+            Open::Gone(count) => *count as usize,
+            Open::Id(..) => 0,
+        };
+        self.open.iter().map(due).sum()
+    }
+
+    fn ordered_request(&mut self, request: Message, since_us: u64, limits: &Limits, out: &mut Output) {
+        self.recover(since_us, limits, out);
+        if let Some(response) = self.take_early(&request, limits, out) {
+            out.sessions.push(Session::pair(request, response));
+        } else if matches!(self.order, Order::KnownFor(_)) {
+            out.sessions.push(Session::request(request, ResponseStatus::Unknown, AMBIGUOUS));
+        } else if self.open.len() < limits.max_open {
+            let before = self.open.back().filter(|open| open.is_ordered()).and_then(Open::request);
+            self.pipelined |=
+                before.is_some_and(|before| request.first.time_us.saturating_sub(before.first.time_us) <= BURST_US);
+            self.open.push_back(Open::Next(Box::new(request)));
+        } else {
+            out.losses.add(LossCause::PairingTableFull);
+            out.sessions.push(Session::request(request, ResponseStatus::Unknown, TOO_MANY));
+            match self.open.back_mut() {
+                Some(Open::Gone(count)) => *count = count.saturating_add(1),
+                _ => self.open.push_back(Open::Gone(1)),
+            }
+        }
+    }
+
+    /// A request may show that those before it are over.
+    fn recover(&mut self, since_us: u64, limits: &Limits, out: &mut Output) {
+        let quiet = since_us > QUIET_US;
+        match self.order {
+            Order::ResponseMissing => self.release_ordered(NOT_SEEN, out),
+            Order::KnownFor(_) if quiet => self.release_ordered(AMBIGUOUS, out),
+            // A client that waits for each response has given up waiting.
+            Order::Known if !self.pipelined && since_us > limits.skew_us => {
+                if self.open.iter().all(|open| matches!(open, Open::Gone(_))) {
+                    self.open.clear();
+                }
+                return;
+            }
+            Order::Known | Order::KnownFor(_) => return,
+        }
+        self.order = Order::Known;
+    }
+
+    /// The response that came before this request, if there is one. Those of requests that were not seen are given out
+    /// on the way.
+    ///
+    /// A response may be stamped a little earlier than its request. So may the response to a request that was not seen,
+    /// if the client is quick to send the next one; then it would be so each time. Only if the last response came after
+    /// its request can it be the former.
+    fn take_early(&mut self, request: &Message, limits: &Limits, out: &mut Output) -> Option<Message> {
+        if self.open.iter().any(Open::is_ordered) {
+            return None;
+        }
+        let skew_us = if self.regular { limits.skew_us } else { 0 };
+        while let Some(at) = self.early.iter().position(|response| response.pairing == Pairing::Order) {
+            let response = self.early.remove(at)?;
+            if response.first.time_us.saturating_add(skew_us) >= request.first.time_us {
+                self.regular = response.first.time_us >= request.first.time_us;
+                return Some(response);
+            }
+            self.regular = false;
+            out.sessions.push(Session::response(response));
+        }
+        None
+    }
+
+    fn ordered_response(&mut self, response: Message, limits: &Limits, out: &mut Output) {
+        match self.order {
+            Order::KnownFor(0) => {
+                out.sessions.push(Session::response(response));
+                return;
+            }
+            Order::KnownFor(left) => self.order = Order::KnownFor(left - 1),
+            Order::ResponseMissing => {
+                if !self.choose(&response, limits, out) {
+                    out.sessions.push(Session::response(response));
+                    return;
+                }
+            }
+            Order::Known => {}
+        }
+        let Some(at) = self.open.iter().position(Open::is_ordered) else {
+            self.hold(response, out);
+            return;
+        };
+        match self.open.get_mut(at) {
+            Some(Open::Gone(count)) if *count > 1 => {
+                *count -= 1;
+                out.sessions.push(Session::response(response));
+            }
+            _ => self.answer(at, response, out),
+        }
+    }
+
+    fn answer(&mut self, at: usize, response: Message, out: &mut Output) {
+        let Some(request) = self.open.remove(at).and_then(Open::into_request) else {
+            out.sessions.push(Session::response(response));
+            return;
+        };
+        self.regular = true;
+        let next = self.open.iter().find(|open| open.is_ordered()).and_then(Open::request);
+        self.pipelined |= next.is_some_and(|next| next.first.time_us < response.first.time_us);
+        out.sessions.push(Session::pair(*request, response));
+    }
+
+    /// A response may be missing. The client waits for each response, so one answers the last request sent before it,
+    /// and those before that one are over. Whether that request was found.
+    fn choose(&mut self, response: &Message, limits: &Limits, out: &mut Output) -> bool {
+        let before = |open: &Open| match open {
+            Open::Next(request) => request.first.time_us <= response.first.time_us.saturating_add(limits.skew_us),
+            Open::Gone(_) => true,
+            Open::Id(..) => false,
+        };
+        let Some(last) = self.open.iter().rposition(before) else {
+            return false;
+        };
+        let mut at = 0;
+        self.open.retain_mut(|open| {
+            at += 1;
+            let over = at <= last && open.is_ordered();
+            if over {
+                give_out(std::mem::replace(open, Open::Gone(1)), ResponseStatus::Unknown, NOT_SEEN, out);
+            }
+            !over
+        });
+        true
+    }
+
+    fn request_with(&mut self, id: u64, request: Message, limits: &Limits, out: &mut Output) {
+        let early = self.early.iter().position(|response| response.pairing == Pairing::Id(id));
+        if let Some(response) = early.and_then(|at| self.early.remove(at)) {
+            out.sessions.push(Session::pair(request, response));
+            return;
+        }
+        if self.open.len() >= limits.max_open {
+            out.losses.add(LossCause::PairingTableFull);
+            let oldest = self.open.pop_front();
+            oldest.into_iter().for_each(|oldest| give_out(oldest, ResponseStatus::Unknown, TOO_MANY, out));
+        }
+        self.open.push_back(Open::Id(id, Box::new(request)));
+    }
+
+    fn response_with(&mut self, id: u64, response: Message, out: &mut Output) {
+        let at = self.open.iter().position(|open| matches!(open, Open::Id(open, _) if *open == id));
+        match at.and_then(|at| self.open.remove(at)).and_then(Open::into_request) {
+            Some(request) => out.sessions.push(Session::pair(*request, response)),
+            None => self.hold(response, out),
+        }
+    }
+
+    fn hold(&mut self, response: Message, out: &mut Output) {
+        self.early.push_back(response);
+        if self.early.len() > Limits::MAX_EARLY {
+            out.sessions.extend(self.early.pop_front().map(Session::response));
+        }
+    }
+
+    /// Gives out the open requests that are paired by order.
+    fn release_ordered(&mut self, why: &'static str, out: &mut Output) {
+        for open in std::mem::take(&mut self.open) {
+            match open {
+                Open::Id(..) => self.open.push_back(open),
+                _ => give_out(open, ResponseStatus::Unknown, why, out),
+            }
+        }
+    }
+}
+
+fn give_out(open: Open, status: ResponseStatus, why: &'static str, out: &mut Output) {
+    out.sessions.extend(open.into_request().map(|request| Session::request(*request, status, why)));
+}

@@ -1,0 +1,13 @@
+//! The parser contract, protocol inference and the protocols. Pure: bytes in, records out.
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "check"))]
+pub mod check;
+pub mod contract;
+mod early;
+pub mod endpoint;
+pub mod inference;
+pub mod protocols;
+pub mod registry;
+mod text;
+mod trace_context;

@@ -1,0 +1,4 @@
+//! The protocols, one folder each: `parser.rs` is pure syntax, `session.rs` holds the state of a connection.
+
+pub mod http1;
+pub mod redis;

@@ -1,0 +1,9 @@
+//! HTTP/1.0 and HTTP/1.1 (RFC 9110, RFC 9112).
+
+mod message;
+mod parser;
+mod session;
+#[cfg(test)]
+mod tests;
+
+pub use session::{Http1, parser, probe};
