@@ -1,0 +1,78 @@
+// Where cards stand and which way links take between them. Pure: the same cards and links give the same picture.
+import { graphlib, layout as dagreLayout, type GraphLabel } from '@dagrejs/dagre';
+import type { MapModel } from './model';
+import { rankCards } from './ranks';
+import { stack } from './stack';
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+/** `right`: columns from left to right. `down`: rows from top to bottom, for narrow screens. */
+export type Direction = 'right' | 'down';
+
+export interface CardSize {
+  width: number;
+  height: number;
+}
+
+export interface Layout {
+  /** Top left corners. */
+  positions: Map<string, Point>;
+  /** Points between the two ends, in the direction of the call. */
+  routes: Map<string, Point[]>;
+}
+
+export const sizeOf = (compact: boolean): CardSize => (compact ? { width: 184, height: 52 } : { width: 180, height: 80 });
+
+/** Changes exactly when cards or links come or go: figures that move do not move cards. */
+export const signatureOf = (model: MapModel, direction: Direction): string =>
+  [direction, ...model.cards.map((c) => c.id), '|', ...model.links.map((l) => l.id)].join('\n');
+
+function spacing(columns: number, compact: boolean, direction: Direction): Partial<GraphLabel> {
+  if (direction === 'down') return { rankdir: 'TB', nodesep: 16, ranksep: 56, edgesep: 8 };
+  if (compact) return { rankdir: 'LR', nodesep: 8, ranksep: 40, edgesep: 1 };
+  return { rankdir: 'LR', nodesep: 36, ranksep: columns <= 4 ? 140 : 96, edgesep: 12 };
+}
+
+function graphOf(model: MapModel, ranks: Map<string, number>, size: CardSize, options: object): graphlib.Graph {
+  const graph = new graphlib.Graph({ multigraph: true });
+  // Ranks are decided already. They are doubled because dagre keeps a rank between columns for edge labels.
+  const ranker = (g: graphlib.Graph): void => g.nodes().forEach((v: string) => void ((g.node(v) as { rank: number }).rank = ranks.has(v) ? 2 * ranks.get(v)! + 2 : 0));
+  graph.setGraph({ ...options, ranker } as unknown as GraphLabel);
+  graph.setDefaultEdgeLabel(() => ({}));
+  model.cards.forEach((card) => graph.setNode(card.id, { ...size }));
+  for (const link of model.links) {
+    const [a, b] = [ranks.get(link.client)!, ranks.get(link.server)!];
+    // Within a column there is nothing to lay out; against the flow the edge is laid out the other way round.
+    if (a === b) continue;
+    graph.setEdge(a < b ? link.client : link.server, a < b ? link.server : link.client, { weight: 1 }, link.id);
+  }
+  return graph;
+}
+
+const corner = (center: Partial<Point>, size: CardSize): Point => ({ x: Math.round((center.x ?? 0) - size.width / 2), y: Math.round((center.y ?? 0) - size.height / 2) });
+
+function routesOf(graph: graphlib.Graph, model: MapModel, ranks: Map<string, number>): Map<string, Point[]> {
+  const links = new Map(model.links.map((l) => [l.id, l]));
+  const routes = new Map<string, Point[]>();
+  for (const edge of graph.edges()) {
+    const points = ((graph.edge(edge) as { points?: Point[] }).points ?? []).slice(1, -1);
+    const link = links.get(edge.name ?? '')!;
+    routes.set(link.id, ranks.get(link.client)! < ranks.get(link.server)! ? points : points.reverse());
+  }
+  return routes;
+}
+
+export function layoutMap(model: MapModel, direction: Direction, compact: boolean): Layout {
+  const size = sizeOf(compact);
+  const ranks = rankCards(model);
+  const columns = new Set(ranks.values()).size;
+  const graph = graphOf(model, ranks, size, { ...spacing(columns, compact, direction), marginx: 0, marginy: 0 });
+  dagreLayout(graph);
+  const centers = new Map(model.cards.map((card) => [card.id, graph.node(card.id) as Partial<Point>]));
+  // Of a large map only the order within columns is taken, which has few crossings; its places would be far apart.
+  if (compact) return { positions: stack(model.cards, ranks, centers, direction, size), routes: new Map() };
+  return { positions: new Map([...centers].map(([id, center]) => [id, corner(center, size)])), routes: routesOf(graph, model, ranks) };
+}
