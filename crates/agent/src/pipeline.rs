@@ -379,7 +379,7 @@ impl Pipeline {
         let is_client = socket.role()? == Role::Client;
         let server_port = if is_client { socket.remote.port() } else { socket.local.port() };
         let own = self.own_entity(cookie, is_client)?;
-        let peer = self.peer_entity(cookie, !is_client)?;
+        let peer = self.peer_entity(cookie, is_client)?;
         let (client, server, point) = if is_client {
             (own, peer, ObservationPoint::ClientProcess)
         } else {

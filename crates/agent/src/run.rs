@@ -42,7 +42,7 @@ impl ProcessSource for Procfs {
     }
 
     fn resolve(&self, path: &str) -> String {
-        std::fs::canonicalize(path).map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned())
+        hadal_host::resolve(path)
     }
 }
 

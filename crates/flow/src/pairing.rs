@@ -13,8 +13,12 @@ use hadal_model::{Direction, LossCause, ResponseStatus};
 use crate::limits::Limits;
 use crate::output::{Output, Session};
 
-/// After so long a silence all requests of a connection are answered, as far as pairing after a loss is concerned.
-const QUIET_US: u64 = 1_000_000;
+/// A silence of so many times the usual duration of a call shows that all requests are answered. Should it not, a
+/// response without a request will show that (see [`Pairs::take_early`]).
+const QUIET_CALLS: u64 = 10;
+
+/// Shortest and longest such silence.
+const QUIET_US: (u64, u64) = (1_000, 1_000_000);
 
 /// Requests that were sent within so short a time of each other were sent without waiting for a response: no round trip
 /// is shorter.
@@ -38,6 +42,8 @@ pub(crate) struct Pairs {
     regular: bool,
     /// Time of the newest message.
     newest_us: u64,
+    /// Usual duration of a call, 0 if unknown.
+    usual_us: u64,
 }
 
 /// Requests that have no response yet.
@@ -191,7 +197,11 @@ impl Pairs {
 
     /// A request may show that those before it are over.
     fn recover(&mut self, since_us: u64, limits: &Limits, out: &mut Output) {
-        let quiet = since_us > QUIET_US;
+        let quiet = since_us
+            > match self.usual_us {
+                0 => QUIET_US.1,
+                usual_us => usual_us.saturating_mul(QUIET_CALLS).clamp(QUIET_US.0, QUIET_US.1),
+            };
         match self.order {
             Order::ResponseMissing => self.release_ordered(NOT_SEEN, out),
             Order::KnownFor(_) if quiet => self.release_ordered(AMBIGUOUS, out),
@@ -225,6 +235,9 @@ impl Pairs {
                 return Some(response);
             }
             self.regular = false;
+            if self.pipelined {
+                self.order = Order::KnownFor(0);
+            }
             out.sessions.push(Session::response(response));
         }
         None
@@ -266,7 +279,14 @@ impl Pairs {
         self.regular = true;
         let next = self.open.iter().find(|open| open.is_ordered()).and_then(Open::request);
         self.pipelined |= next.is_some_and(|next| next.first.time_us < response.first.time_us);
-        out.sessions.push(Session::pair(*request, response));
+        let session = Session::pair(*request, response);
+        let duration_us = session.duration_us.unwrap_or_default().max(1);
+        self.usual_us = match self.usual_us {
+            0 => duration_us,
+            // The mean of about the last eight.
+            usual_us => usual_us - usual_us / 8 + duration_us / 8,
+        };
+        out.sessions.push(session);
     }
 
     /// A response may be missing. The client waits for each response, so one answers the last request sent before it,

@@ -157,3 +157,50 @@ proptest! {
         check(&turns, &cuts, &runs, &repeats, starts);
     }
 }
+
+/// Words of both protocols, and what is none.
+const WORDS: &[&str] = &[
+    "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello",
+    "*1\r\n$4\r\nPING\r\n",
+    "+PONG\r\n",
+    "*2\r\n$3\r\nGET\r\n$1\r\n",
+    "$3\r\n",
+    "\r\n",
+    "x",
+];
+
+proptest! {
+    #[test]
+    fn any_events_are_survived(
+        role in prop_oneof![Just(None), Just(Some(Role::Client)), Just(Some(Role::Server))],
+        events in proptest::collection::vec(
+            (any::<bool>(), 0..300i64, 0..WORDS.len(), 0..80usize, 0..40u32, 0..12u8), 0..60),
+    ) {
+        let mut connection = Connection::new(role, Arc::new(Settings::default()));
+        let (mut out, mut seqs) = (Output::default(), [0u32; 2]);
+        for (index, (egress, jump, word, captured, more, what)) in events.into_iter().enumerate() {
+            let time_us = 60_000 * index as u64;
+            let origin = Origin { time_us, ..Origin::default() };
+            match what {
+                0 => connection.expire(time_us, &mut out),
+                1 => connection.close(egress, origin, &mut out),
+                _ => {
+                    let next = &mut seqs[usize::from(egress)];
+                    let seq = if jump < 20 { next.wrapping_add(jump as u32).wrapping_sub(10) } else { *next };
+                    let bytes = WORDS[word].as_bytes();
+                    let captured = &bytes[..captured.min(bytes.len())];
+                    let length = captured.len() as u32 + more;
+                    let segment = Segment { seq, length, captured, first: origin, last: origin };
+                    *next = seq.wrapping_add(length);
+                    connection.data(egress, segment, &mut out);
+                }
+            }
+        }
+        connection.finish(Origin::default(), &mut out);
+        prop_assert!(!connection.is_waiting());
+        let halves = out.sessions.iter().map(|session| (session.request.is_some(), session.response.is_some()));
+        prop_assert!(halves.clone().all(|(request, response)| request || response));
+    }
+}

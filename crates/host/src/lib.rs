@@ -6,7 +6,7 @@ mod process;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
-pub use process::{is_named, pids, process_facts};
+pub use process::{is_named, pids, process_facts, resolve};
 pub use usage::Usage;
 
 fn trimmed(path: &str) -> Option<String> {

@@ -17,9 +17,10 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let scope = scope_of(&fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default());
+    let args = split_arguments(&arguments);
     Some(ProcessFacts {
-        executable,
-        args: split_arguments(&arguments),
+        executable: program_path(executable, args.first().map_or("", String::as_str)),
+        args,
         container_id: scope.container_id,
         systemd_unit: scope.systemd_unit,
     })
@@ -34,6 +35,25 @@ fn split_arguments(bytes: &[u8]) -> Vec<String> {
     args
 }
 
+/// A path with its links resolved, but for programs that act by the name they are called by.
+pub fn resolve(path: &str) -> String {
+    let resolved = fs::canonicalize(path).map_or_else(|_| path.to_owned(), |path| path.to_string_lossy().into_owned());
+    program_path(resolved, path)
+}
+
+/// One file can be several programs: Debian's `redis-server` is a link to `redis-check-rdb`. Where the name a program
+/// was called by is such a link, and not just a shorter name (`python3` for `python3.11`), it is the program.
+fn program_path(executable: String, invoked: &str) -> String {
+    // Programs that retitle themselves write `redis-server *:6379` or `nginx: worker`.
+    let called = invoked.split([' ', ':']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+    let Some((folder, name)) = executable.rsplit_once('/') else { return executable };
+    if called.is_empty() || name.starts_with(called) || called.starts_with(name) {
+        return executable;
+    }
+    let alias = format!("{folder}/{called}");
+    if fs::canonicalize(&alias).is_ok_and(|target| target.as_os_str() == executable.as_str()) { alias } else { executable }
+}
+
 /// Whether a process runs an executable of this name.
 pub fn is_named(pid: u32, name: &str) -> bool {
     let executable = fs::read_link(format!("/proc/{pid}/exe"));
@@ -43,6 +63,24 @@ pub fn is_named(pid: u32, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn links_with_another_name_are_programs_of_their_own() {
+        let folder = std::env::temp_dir().join(format!("hadal-host-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let path = |name: &str| fs::canonicalize(&folder).unwrap().join(name).to_string_lossy().into_owned();
+        fs::write(path("redis-check-rdb"), "").unwrap();
+        std::os::unix::fs::symlink(path("redis-check-rdb"), path("redis-server")).unwrap();
+        std::os::unix::fs::symlink(path("redis-check-rdb"), path("redis")).unwrap();
+        let check = |invoked: &str, want: &str| assert_eq!(program_path(path("redis-check-rdb"), invoked), path(want), "{invoked}");
+        check("redis-server *:6379", "redis-server");
+        check("/usr/bin/redis-server", "redis-server");
+        check("redis", "redis-check-rdb");
+        check("something else", "redis-check-rdb");
+        check("", "redis-check-rdb");
+        assert_eq!(resolve(&path("redis-server")), path("redis-server"));
+        fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn our_own_process() {

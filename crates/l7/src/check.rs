@@ -1,15 +1,15 @@
 //! Checks that a parser keeps the contract: a small caller that feeds it and asserts what it answers, and cases as data.
 
-pub mod cases;
 #[cfg(test)]
-mod steps;
+mod any;
+pub mod cases;
 
 use hadal_model::Direction;
 
 use crate::contract::{AfterGap, Chunk, Gap, Message, Options, Origin, Parser, Progress};
 
 #[cfg(test)]
-pub(crate) use steps::any_steps;
+pub(crate) use any::any_steps;
 
 /// What happens on the wire in one direction.
 #[derive(Clone, Debug)]
@@ -22,6 +22,24 @@ pub enum Step {
     Close(Direction),
     /// Nothing happened for a while.
     Settle,
+}
+
+/// A dialogue made of any bytes: each step is one byte that tells what happens, one with a length, and bytes.
+pub fn steps(mut input: &[u8]) -> Vec<Step> {
+    let mut steps = Vec::new();
+    while let [what, length, rest @ ..] = input {
+        let direction = if what & 1 == 0 { Direction::ToServer } else { Direction::ToClient };
+        let (bytes, behind) = rest.split_at(usize::from(*length).min(rest.len()));
+        let step = match what >> 1 {
+            0 => Step::Gap(direction, u64::from(*length) + 1),
+            1 => Step::Close(direction),
+            2 => Step::Settle,
+            _ => Step::Bytes(direction, bytes.to_vec()),
+        };
+        input = if matches!(step, Step::Bytes(..)) { behind } else { rest };
+        steps.push(step);
+    }
+    steps
 }
 
 /// What came of a dialogue.

@@ -11,3 +11,5 @@ pub mod protocols;
 pub mod registry;
 mod text;
 mod trace_context;
+
+pub use hadal_model::Direction;

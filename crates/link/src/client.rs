@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use crate::control::{
     Capability, ControlClient, EntityFacts, FactsRequest, RegisterRequest, Settings, StatusRequest,
 };
-use crate::wire::{BatchId, Encoder, Origin};
+use crate::wire::{BatchId, Encoder, Origin, schema_mismatch};
 
 /// What the agent hands to the uploader, in order.
 #[derive(Debug)]
@@ -176,8 +176,10 @@ impl Uploader {
             }
             Outgoing::Batch(table, batch) => {
                 self.keep(table, batch).await;
-                let stream = self.streams.get_mut(table.name).ok_or_else(|| Status::internal("no stream"))?;
-                session.send_last(stream, &self.config).await
+                match self.streams.get_mut(table.name) {
+                    Some(stream) => session.send_last(stream, &self.config).await,
+                    None => Ok(()),
+                }
             }
             Outgoing::Status(status) => {
                 let answer = control.status(status).await?.into_inner();
@@ -196,8 +198,13 @@ impl Uploader {
         self.facts.extend(facts.iter().map(|facts| (facts.key, facts.clone())));
     }
 
-    /// Numbers a batch and keeps it; beyond the limit the oldest rows of the largest table go, which are logs.
+    /// Numbers a batch and keeps it, unless the server would refuse it; beyond the limit the oldest rows of the largest table go, which are logs.
     async fn keep(&mut self, table: &'static Table, batch: RecordBatch) {
+        if let Some(reason) = schema_mismatch(table, &batch) {
+            tracing::error!("a batch is not of {}: {reason}", table.full_name());
+            let _ = self.notices.send(Notice::Refused(batch.num_rows() as u64)).await;
+            return;
+        }
         self.rows += batch.num_rows();
         let stream = self.streams.entry(table.name).or_insert_with(|| Stream {
             table,
@@ -286,9 +293,10 @@ impl Session {
         }
         let Some((encoder, sender)) = stream.open.as_mut() else { return Ok(()) };
         let Some(pending) = stream.pending.get(index) else { return Ok(()) };
-        let messages = encoder
-            .batch(&pending.batch, BatchId { seq: pending.seq })
-            .map_err(|error| Status::internal(format!("a batch does not encode: {error}")))?;
+        let id = BatchId { seq: pending.seq };
+        let messages = encoder.batch(&pending.batch, id).map_err(|error| {
+            Status::internal(format!("a batch of {} does not encode: {error}", stream.table.name))
+        })?;
         for message in messages {
             if sender.send(message).await.is_err() {
                 stream.open = None;

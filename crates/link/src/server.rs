@@ -1,5 +1,6 @@
 //! The server's end: decodes streams of batches and hands each one on.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -71,8 +72,13 @@ impl<S: Sink> FlightService for Ingest<S> {
             .map_err(|error| Status::invalid_argument(format!("the first message's metadata is no origin: {error}")))?;
         let (origin, sink) = (Arc::new(origin), Arc::clone(&self.0));
         let all = futures::stream::once(async { Ok(first) }).chain(messages.map_err(FlightError::from));
-        let results = FlightDataDecoder::new(all)
-            .map_err(to_status)
+        // The decoder trusts the lengths in messages and panics where they lie: that ends this stream, nothing else.
+        let decoded = AssertUnwindSafe(FlightDataDecoder::new(all)).catch_unwind();
+        let results = decoded
+            .map(|item| match item {
+                Ok(decoded) => decoded.map_err(to_status),
+                Err(_) => Err(Status::invalid_argument("the stream does not decode: lengths do not fit the data")),
+            })
             .try_filter_map(move |decoded| {
                 let incoming = incoming(&origin, table, decoded);
                 async move { incoming }

@@ -48,8 +48,11 @@ impl Agents {
     pub(crate) fn register(&self, introduction: RegisterRequest, numbers: AgentNumbers) {
         let name = introduction.agent.clone();
         let status = StatusRequest::default();
-        let state = AgentState { introduction, status, numbers, last_seen_s: now_s(), losses: HashMap::new() };
-        self.with(|agents| agents.insert(name, state));
+        self.with(|agents| {
+            // Losses that are not in the ledger yet stay with the agent's name.
+            let losses = agents.remove(&name).map(|before| before.losses).unwrap_or_default();
+            agents.insert(name, AgentState { introduction, status, numbers, last_seen_s: now_s(), losses });
+        });
     }
 
     /// Notes a report; false if the agent is not known.

@@ -1,84 +1,13 @@
 //! The embedded engine on a real libchdb. One test: the engine allows one data path per process.
 
-use std::sync::Arc;
-
-use arrow_array::builder::{Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder, UInt64Builder};
-use arrow_array::types::Int32Type;
-use arrow_array::{
-    ArrayRef, FixedSizeBinaryArray, Int32Array, RecordBatch, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
-};
-use arrow_schema::{DataType, Schema};
-use hadal_model::catalog::{APPLICATION_MAP, ENTITY, L7_FLOW_LOG, Table, TABLES};
+use hadal_model::catalog::{APPLICATION_MAP, ENTITY, L7_FLOW_LOG, TABLES, Table};
 use hadal_store::{DataDirectory, Embedded, EmbeddedConfig, Engine, Error, Format, Library, find_library, migrate};
+use hadal_testkit::{TempFolder, sample_batch};
 
-const ROWS: usize = 3;
 const TIME: u32 = 1_900_000_000;
 
-/// A column of plausible values of any type of the catalog.
-fn column(name: &str, kind: &DataType) -> ArrayRef {
-    match kind {
-        DataType::UInt8 => Arc::new(UInt8Array::from(vec![0; ROWS])),
-        DataType::UInt16 => Arc::new(UInt16Array::from(vec![80; ROWS])),
-        DataType::UInt32 if name == "time" => Arc::new(UInt32Array::from(vec![TIME; ROWS])),
-        DataType::UInt32 => Arc::new(UInt32Array::from(vec![7; ROWS])),
-        DataType::UInt64 => Arc::new(UInt64Array::from(vec![2; ROWS])),
-        DataType::Int32 => Arc::new(Int32Array::from(vec![Some(200), None, Some(500)])),
-        DataType::Float64 => Arc::new(arrow_array::Float64Array::from(vec![1.5; ROWS])),
-        DataType::Timestamp(..) => {
-            let micros = i64::from(TIME) * 1_000_000 + 5;
-            Arc::new(TimestampMicrosecondArray::from(vec![micros; ROWS]).with_timezone("UTC"))
-        }
-        DataType::Dictionary(..) => {
-            let mut builder = StringDictionaryBuilder::<Int32Type>::new();
-            (0..ROWS).for_each(|_| builder.append_value("word"));
-            Arc::new(builder.finish())
-        }
-        DataType::Utf8 => Arc::new(arrow_array::StringArray::from(vec!["text"; ROWS])),
-        DataType::FixedSizeBinary(16) => {
-            let mapped = std::net::Ipv4Addr::new(10, 0, 0, 1).to_ipv6_mapped().octets();
-            Arc::new(FixedSizeBinaryArray::try_from_iter((0..ROWS).map(|_| mapped)).unwrap())
-        }
-        DataType::Map(..) if name == "rrt_sketch" => sketches(),
-        DataType::Map(..) => texts(),
-        other => panic!("no sample of {other}"),
-    }
-}
-
-fn names() -> Option<MapFieldNames> {
-    Some(MapFieldNames { entry: "entries".into(), key: "keys".into(), value: "values".into() })
-}
-
-fn sketches() -> ArrayRef {
-    let values = UInt64Builder::new();
-    let mut builder = MapBuilder::new(names(), Int16Builder::new(), values);
-    for _ in 0..ROWS {
-        builder.keys().append_value(350);
-        builder.values().append_value(1);
-        builder.keys().append_value(100);
-        builder.values().append_value(1);
-        builder.append(true).unwrap();
-    }
-    Arc::new(builder.finish())
-}
-
-fn texts() -> ArrayRef {
-    let mut builder = MapBuilder::new(names(), StringBuilder::new(), StringBuilder::new());
-    for _ in 0..ROWS {
-        builder.keys().append_value("auto_service");
-        builder.values().append_value("cart");
-        builder.append(true).unwrap();
-    }
-    Arc::new(builder.finish())
-}
-
-fn batch(table: &Table) -> RecordBatch {
-    let schema: Schema = table.store_schema();
-    let columns: Vec<_> = schema.fields().iter().map(|field| column(field.name(), field.data_type())).collect();
-    // Map builders make their own field metadata, so the schema is taken from the arrays.
-    let fields: Vec<_> = schema.fields().iter().zip(&columns).map(|(field, array)| {
-        arrow_schema::Field::new(field.name(), array.data_type().clone(), true)
-    }).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+fn batch(table: &Table) -> arrow_array::RecordBatch {
+    sample_batch(&table.store_schema(), 3, TIME)
 }
 
 fn ask(engine: &dyn Engine, sql: &str) -> String {
@@ -92,11 +21,11 @@ fn refused(engine: &dyn Engine, sql: &str) -> Error {
 
 #[test]
 fn embedded_engine() {
-    let folder = std::env::temp_dir().join(format!("hadal-store-{}", std::process::id()));
+    let folder = TempFolder::new("store");
     let (path, file) = find_library().expect("libchdb: run `make setup`");
     let library = Library::load(&path, &file).unwrap();
-    let directory = DataDirectory::open(&folder).unwrap();
-    assert!(matches!(DataDirectory::open(&folder), Err(Error::DirectoryLocked { .. })));
+    let directory = DataDirectory::open(folder.path()).unwrap();
+    assert!(matches!(DataDirectory::open(folder.path()), Err(Error::DirectoryLocked { .. })));
     let engine = Embedded::open(library, directory, EmbeddedConfig::default()).unwrap();
     assert!(engine.version().starts_with("26."));
     migrate(&engine).unwrap();
@@ -108,15 +37,14 @@ fn embedded_engine() {
     users_cannot_write_or_reach_out(&engine);
     engine.shutdown();
     assert!(engine.query("SELECT 1", Format::Tsv).is_err());
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 fn every_table_takes_a_batch(engine: &dyn Engine) {
     for table in TABLES.iter().filter(|table| table.name != ENTITY.name) {
         engine.insert(&table.sql_name(table.precision), &batch(table), &format!("first {}", table.name)).unwrap();
     }
-    let row = ask(engine, "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM l7_flow_log LIMIT 1");
-    assert_eq!(row, "2030-03-17 17:46:40\t2030-03-17 17:46:40.000005\t::ffff:10.0.0.1\tword\t200\t{'auto_service':'cart'}");
+    let row = ask(engine, "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM l7_flow_log ORDER BY start_time LIMIT 1");
+    assert_eq!(row, "2030-03-17 17:46:40\t2030-03-17 17:46:40.000000\t::ffff:10.0.0.1\tl7_protocol_str 0\t200\t{'auto_service':'cart'}");
 }
 
 fn a_repeated_insert_counts_once(engine: &dyn Engine) {

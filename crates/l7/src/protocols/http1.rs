@@ -3,6 +3,7 @@
 mod message;
 mod parser;
 mod session;
+mod side;
 #[cfg(test)]
 mod tests;
 

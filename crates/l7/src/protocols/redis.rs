@@ -2,7 +2,9 @@
 
 mod command;
 mod error;
+mod expect;
 mod parser;
+mod probe;
 mod reply;
 mod request;
 mod session;
@@ -10,4 +12,5 @@ mod session;
 mod tests;
 mod walk;
 
-pub use session::{Redis, parser, probe};
+pub use probe::probe;
+pub use session::{Redis, parser};

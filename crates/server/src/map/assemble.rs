@@ -234,7 +234,7 @@ mod tests {
     fn row(client: (u32, &str), server: (u32, &str), point: &str, protocol: &str, requests: u64) -> Row {
         let json = serde_json::json!({
             "client_entity": client.0, "client": client.1, "server_entity": server.0, "server": server.1,
-            "point": point, "protocol": protocol, "request": requests, "server_errors": requests / 10,
+            "point": point, "protocol": protocol, "requests": requests, "server_errors": requests / 10,
             "sketch": {"350": requests}, "spark": {"0": requests}, "connections": 1,
         });
         serde_json::from_value(json).unwrap()

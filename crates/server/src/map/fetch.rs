@@ -76,7 +76,7 @@ pub(crate) struct Row {
     #[serde(default)]
     pub(crate) bucket: u32,
     #[serde(default)]
-    request: u64,
+    requests: u64,
     #[serde(default)]
     client_errors: u64,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub(crate) struct Row {
 impl Row {
     pub(crate) fn stats(&self) -> Stats {
         Stats {
-            requests: self.request,
+            requests: self.requests,
             client_errors: self.client_errors,
             server_errors: self.server_errors,
             timeouts: self.timeouts,
@@ -139,17 +139,15 @@ fn select(
     ))
 }
 
-const COUNTERS: &str = "sum(request) AS request, sum(client_error) AS client_errors, sum(server_error) AS server_errors, \
+// No name of a column: a filter on that column would mean the sum.
+const COUNTERS: &str = "sum(request) AS requests, sum(client_error) AS client_errors, sum(server_error) AS server_errors, \
     sum(timeout) AS timeouts, sumMap(rrt_sketch) AS sketch";
 
 /// Requests by protocol, with a sparkline.
 pub(crate) fn edges(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
-    // The row's own counter, not the sum that the alias `request` stands for.
     let spark = format!(
-        "{COUNTERS}, sumMap(map(toUInt32(intDiv(toUInt32(time) - {}, {})), `{}`.request)) AS spark",
-        question.range.from,
-        question.step,
-        APPLICATION_MAP.name_at(question.range.precision()),
+        "{COUNTERS}, sumMap(map(toUInt32(intDiv(toUInt32(time) - {}, {})), request)) AS spark",
+        question.range.from, question.step,
     );
     rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &[("l7_protocol_str", "protocol")], &spark)?)
 }

@@ -11,6 +11,7 @@ use hadal_model::Direction;
 
 use super::message;
 use super::parser::{self, Advance, Body, Fields};
+use super::side::{Side, State};
 use crate::contract::{AfterGap, Chunk, Gap, Half, Message, Options, Origin, Parser, PayloadNeed, Probe, Progress};
 use crate::early::Early;
 use crate::registry::Sample;
@@ -56,33 +57,6 @@ enum Open {
     Other,
 }
 
-/// One direction.
-#[derive(Default)]
-struct Side {
-    state: State,
-    /// The message whose body is under way.
-    pending: Option<Box<Message>>,
-    /// Bytes of the head at hand that are known not to complete it.
-    scanned: usize,
-    /// Nothing of the body was seen yet.
-    fresh: bool,
-    /// The body that was announced may not come: the request may be refused before, or answers a HEAD.
-    optional: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    /// A head comes next.
-    #[default]
-    Head,
-    /// In a body.
-    Body(Body),
-    /// Somewhere in a message, whose end cannot be told from its own bytes; or, with no message pending, behind it.
-    Blind,
-    /// What follows is not HTTP.
-    Tunnel,
-}
-
 impl Parser for Http1 {
     fn parse(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
         let state = self.side(direction).state;
@@ -106,7 +80,7 @@ impl Parser for Http1 {
             State::Head => self.gap_in_head(direction, gap, out),
             State::Body(body) => self.gap_in_body(direction, body, gap, out),
             State::Blind => {
-                self.side(direction).extend(gap.length, gap.last);
+                self.side(direction).extend(gap.before.bytes.len() as u64 + gap.length, gap.last);
                 AfterGap::Resumed
             }
             State::Tunnel => AfterGap::Resumed,
@@ -374,17 +348,18 @@ impl Http1 {
     }
 
     fn gap_in_body(&mut self, direction: Direction, mut body: Body, gap: Gap<'_>, out: &mut Vec<Message>) -> AfterGap {
-        let (used, advance) = body.skip(gap.length);
+        let length = gap.before.bytes.len() as u64 + gap.length;
+        let (used, advance) = body.skip(length);
         let side = self.side(direction);
         side.state = State::Body(body);
         side.fresh = false;
         match advance {
             Advance::Done => {
-                let behind = (gap.length - used) as u32;
+                let behind = (length - used) as u32;
                 let last = Origin { seq: gap.last.seq.wrapping_sub(behind), ..gap.last };
                 side.extend(used, last);
                 self.finish(direction, last, out);
-                if used == gap.length {
+                if used == length {
                     return AfterGap::Resumed;
                 }
                 self.lost();
@@ -392,7 +367,7 @@ impl Http1 {
             }
             Advance::Broken => {
                 side.blind();
-                side.extend(gap.before.bytes.len() as u64 + gap.length, gap.last);
+                side.extend(length, gap.last);
                 AfterGap::Resumed
             }
             Advance::More | Advance::Need(_) => {
@@ -499,31 +474,6 @@ impl Http1 {
             _ => State::Body(Body::UntilClose),
         };
         Some((message, state))
-    }
-}
-
-impl Side {
-    /// Counts bytes of the message under way.
-    fn extend(&mut self, length: u64, last: Origin) {
-        if length > 0
-            && let Some(message) = &mut self.pending
-        {
-            message.length = message.length.saturating_add(length);
-            message.last = last;
-        }
-    }
-
-    /// Whether a head comes in place of the body that was announced.
-    fn instead_of_body(&self, direction: Direction, body: Body, bytes: &[u8]) -> Probe {
-        if self.fresh && self.optional && matches!(body, Body::Length(1..)) {
-            parser::start(direction, bytes)
-        } else {
-            Probe::No
-        }
-    }
-
-    fn blind(&mut self) {
-        self.state = State::Blind;
     }
 }
 

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# What Hadal costs and what it takes: tables beside baselines of the same run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+HADAL_BIN=$1 /usr/bin/python3 bench/nginx.py
+cargo run --release --locked -q -p hadal-server --example ingest
+cargo run --release --locked -q -p hadal-flow --example parse

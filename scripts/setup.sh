@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Installs what building and running Hadal needs: packages by name from Debian, libchdb from npm into a cache folder.
+# Says what it installs, and does nothing where everything is there.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
+demo_packages=(nginx-light redis-server python3 python3-redis)
+test_packages=(nginx-light redis-server python3 python3-redis chromium curl wrk iproute2)
+
+# libchdb: the engine of the embedded store, pinned by version and checksum.
+chdb_version=26.7.3-stable.1
+chdb_sha512_x64=5cff7b98caa7739b59a4a432c11f0dedc2d3b073624e61ebdf4a42e66ce8de35a6ba48ca9f62016bad1cd81fe059435cb858ce3235a8a2b408082a81563e70a7
+cache=${HADAL_CACHE:-$HOME/.cache/hadal}
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# nginx may be there in another flavour.
+provides() {
+    case $1 in
+    nginx-light) command -v nginx >/dev/null ;;
+    *) dpkg -s "$1" >/dev/null 2>&1 || command -v "$1" >/dev/null ;;
+    esac
+}
+
+install_packages() {
+    local missing=()
+    for package in "$@"; do
+        provides "$package" || missing+=("$package")
+    done
+    [ ${#missing[@]} -eq 0 ] && return
+    command -v apt-get >/dev/null || fail "install these by your system's means: ${missing[*]}"
+    [ "$(id -u)" = 0 ] || fail "these packages are missing: ${missing[*]}; run 'sudo make setup' once"
+    say "installing ${missing[*]}"
+    # Debian starts services when it installs them; the demo and the tests start their own.
+    local policy=/usr/sbin/policy-rc.d made=no
+    if [ ! -e $policy ]; then
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod +x $policy
+        made=yes
+    fi
+    apt-get update -qq >/dev/null
+    local status=0
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null || status=$?
+    [ $made = no ] || rm -f $policy
+    [ $status = 0 ] || fail "apt-get could not install ${missing[*]}"
+}
+
+need_tool() {
+    command -v "$1" >/dev/null || fail "$1 is missing: $2"
+}
+
+install_chdb() {
+    local folder=$cache/libchdb-$chdb_version
+    [ -e "$folder/libchdb.so" ] && return
+    [ "$(uname -m)" = x86_64 ] || fail "libchdb $chdb_version is pinned for x86_64 only; set HADAL_LIBCHDB to one of your own"
+    need_tool npm "install Node.js 20 or newer with npm"
+    say "fetching libchdb $chdb_version (178 MB) into $folder"
+    local work
+    work=$(mktemp -d)
+    (cd "$work" && npm pack --silent "@chdb/lib-linux-x64-gnu@$chdb_version" >/dev/null) || fail "npm could not fetch libchdb"
+    echo "$chdb_sha512_x64  $(echo "$work"/*.tgz)" | sha512sum --check --quiet || fail "libchdb has a wrong checksum: it is not used"
+    tar -xzf "$work"/*.tgz -C "$work" package/libchdb.so
+    mkdir -p "$folder"
+    mv "$work/package/libchdb.so" "$folder/libchdb.so.part"
+    mv "$folder/libchdb.so.part" "$folder/libchdb.so"
+    rm -rf "$work"
+}
+
+case ${1:-build} in
+build) install_packages "${build_packages[@]}" ;;
+demo) install_packages "${build_packages[@]}" "${demo_packages[@]}" ;;
+test) install_packages "${build_packages[@]}" "${test_packages[@]}" ;;
+*) fail "usage: setup.sh [build|demo|test]" ;;
+esac
+need_tool cargo "install Rust 1.95 or newer (rustup.rs)"
+need_tool npm "install Node.js 20 or newer with npm"
+install_chdb
