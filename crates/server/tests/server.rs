@@ -270,6 +270,11 @@ fn map_and_requests_answer(server: &Server) {
     let cursor = first["next"].as_str().unwrap();
     let (_, second) = server.get(&format!("/v1/requests?limit=10&cursor={cursor}"));
     assert_ne!(first["rows"][9]["_id"], second["rows"][0]["_id"]);
+    let newest = first["newest"].as_str().unwrap();
+    let (status, tail) = server.get(&format!("/v1/requests?after={newest}"));
+    assert_eq!((status, tail["rows"].as_array().map(Vec::len)), (200, Some(0)), "nothing is newer than the newest");
+    let (_, all) = server.get("/v1/requests?after=0&limit=1000");
+    assert!(!all["rows"].as_array().unwrap().is_empty());
     let row = &first["rows"][0];
     let path = format!("/v1/requests/{}?time={}", row["_id"].as_str().unwrap(), row["start_time_us"]);
     let (status, one) = server.get(&path);

@@ -1,6 +1,6 @@
 //! `/v1/requests`: the request log.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -62,6 +62,62 @@ fn cursor_of(row: &Map<String, Value>, by_latency: bool) -> Option<String> {
     Some(format!("{number}.{}", row.get("_id")?.as_str()?))
 }
 
+/// How far the live tail has read: the last row id of each start of each agent. Ids grow in the order of commits, which
+/// times do not, so a row that comes late is not missed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Tail(BTreeMap<u64, u64>);
+
+/// Bits of a row's id below the numbers of its agent and the agent's start.
+const ROW_BITS: u32 = 40;
+
+impl Tail {
+    /// `<id>-<id>-…`, the newest id of each start.
+    fn parse(text: &str) -> Result<Self, ApiError> {
+        let mut tail = Self::default();
+        for part in text.split('-').filter(|part| !part.is_empty()) {
+            let id = part.parse().map_err(|_| ApiError::invalid("the cursor is not one that a list gave"))?;
+            tail.see(id);
+        }
+        Ok(tail)
+    }
+
+    fn see(&mut self, id: u64) {
+        let newest = self.0.entry(id >> ROW_BITS).or_default();
+        *newest = (*newest).max(id);
+    }
+
+    fn condition(&self) -> String {
+        let starts: Vec<_> = self.0.keys().map(u64::to_string).collect();
+        let newer: Vec<_> = self
+            .0
+            .iter()
+            .map(|(start, id)| format!("(bitShiftRight(log._id, {ROW_BITS}) = {start} AND log._id > {id})"))
+            .chain([format!("bitShiftRight(log._id, {ROW_BITS}) NOT IN ({})", starts.join(", "))])
+            .collect();
+        if starts.is_empty() { "1".to_owned() } else { format!("({})", newer.join(" OR ")) }
+    }
+}
+
+impl std::fmt::Display for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids: Vec<_> = self.0.values().map(u64::to_string).collect();
+        f.write_str(&ids.join("-"))
+    }
+}
+
+/// The end of the log now, where a live tail begins.
+fn end_of_log(engine: &dyn Engine, range: Range) -> Result<Tail, MapError> {
+    let sql = format!(
+        "SELECT toString(max(log._id)) AS newest FROM {} AS log WHERE {} GROUP BY bitShiftRight(log._id, {ROW_BITS})",
+        L7_FLOW_LOG.sql_name(""),
+        range.condition("time")
+    );
+    let mut tail = Tail::default();
+    let ids = rows(engine, &sql)?;
+    ids.iter().filter_map(|row| row.get("newest")?.as_str()?.parse().ok()).for_each(|id| tail.see(id));
+    Ok(tail)
+}
+
 fn parse_cursor(text: &str) -> Result<(u64, u64), ApiError> {
     let parts = text.split_once('.').and_then(|(number, id)| Some((number.parse().ok()?, id.parse().ok()?)));
     parts.ok_or_else(|| ApiError::invalid("the cursor is not one that a list gave"))
@@ -80,9 +136,13 @@ fn one_point(range: Range, filter: &str) -> String {
     )
 }
 
+/// Numbers are JSON numbers; ids of 64 bits, which JavaScript cannot hold, are selected as text.
 fn rows(engine: &dyn Engine, sql: &str) -> Result<Vec<Map<String, Value>>, MapError> {
-    let sql = format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0");
-    let output = engine.query(&sql, Format::JsonEachRow)?;
+    rows_with(engine, &format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0"))
+}
+
+fn rows_with(engine: &dyn Engine, sql: &str) -> Result<Vec<Map<String, Value>>, MapError> {
+    let output = engine.query(sql, Format::JsonEachRow)?;
     let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).map_err(MapError::from)).collect()
 }
@@ -108,17 +168,27 @@ pub(crate) async fn list(
         let (number, id) = parse_cursor(cursor)?;
         conditions.push(format!("{key} < ({number}, {id})"));
     }
-    if let Some(after) = &params.after {
-        let (number, id) = parse_cursor(after)?;
-        conditions.push(format!("{key} > ({number}, {id})"));
-    }
+    let tail = params.after.as_deref().map(Tail::parse).transpose()?;
+    conditions.extend(tail.as_ref().map(Tail::condition));
     let limit = params.limit.unwrap_or(200).clamp(1, MAX_ROWS);
     let table = format!("{} AS log", L7_FLOW_LOG.sql_name(""));
     let sql = format!("SELECT {ROW} FROM {table} WHERE {} ORDER BY {key} DESC LIMIT {limit}", conditions.join(" AND "));
-    let rows = app.blocking(move |engine| rows(engine, &sql)).await?;
+    let (rows, tail) = app
+        .blocking(move |engine| {
+            // The end first: what is committed in between comes again with the tail and is not missed.
+            let end = if tail.is_none() { Some(end_of_log(engine, span)?) } else { None };
+            let rows = rows(engine, &sql)?;
+            Ok::<_, MapError>((rows, end.or(tail).unwrap_or_default()))
+        })
+        .await?;
     let next = (rows.len() == limit as usize).then(|| rows.last().and_then(|row| cursor_of(row, by_latency))).flatten();
-    let newest = rows.first().and_then(|row| cursor_of(row, false));
+    let newest = Some(newest(tail, &rows).to_string()).filter(|newest| !newest.is_empty());
     Ok(Json(ListAnswer { rows, next, newest }))
+}
+
+fn newest(mut tail: Tail, rows: &[Map<String, Value>]) -> Tail {
+    rows.iter().filter_map(|row| row.get("_id")?.as_str()?.parse().ok()).for_each(|id| tail.see(id));
+    tail
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -219,13 +289,14 @@ fn find(engine: &dyn Engine, id: u64, time_us: Option<u64>) -> Result<OneAnswer,
     });
     let tags = |suffix: &str| TAGS.iter().map(|tag| format!("`{}{suffix}`", tag.name)).collect::<Vec<_>>().join(", ");
     let sql = format!(
-        "SELECT * REPLACE (toString(_id) AS _id), toUnixTimestamp64Micro(start_time) AS start_time_us, {}, {} FROM {} AS log \
-         WHERE log._id = {id} AND {near} LIMIT 1",
+        "SELECT * REPLACE ({}), toUnixTimestamp64Micro(start_time) AS start_time_us, {}, {} FROM {} AS log \
+         WHERE log._id = {id} AND {near} LIMIT 1 SETTINGS output_format_json_quote_64bit_integers = 0",
+        ids_as_text(),
         tags("_0"),
         tags("_1"),
         L7_FLOW_LOG.sql_name("")
     );
-    let found = rows(engine, &sql)?.pop();
+    let found = rows_with(engine, &sql)?.pop();
     let mut row = found.ok_or_else(|| ApiError::not_found("there is no such request; it may have expired"))?;
     let client_tags = take_tags(&mut row, "_0");
     let server_tags = take_tags(&mut row, "_1");
@@ -233,6 +304,12 @@ fn find(engine: &dyn Engine, id: u64, time_us: Option<u64>) -> Result<OneAnswer,
     let flow = Flow { rtt_us: Some(number("rtt")).filter(|rtt| *rtt > 0), retransmissions: number("retransmissions") };
     let observations = observations(engine, &row)?;
     Ok(OneAnswer { row, client_tags, server_tags, observations, flow })
+}
+
+/// Columns of 64 bits that are names and not amounts.
+fn ids_as_text() -> String {
+    let ids = ["_id", "request_id", "flow_id", "syscall_trace_id_request", "syscall_trace_id_response"];
+    ids.map(|name| format!("toString(log.`{name}`) AS `{name}`")).join(", ")
 }
 
 fn take_tags(row: &mut Map<String, Value>, suffix: &str) -> HashMap<String, String> {
@@ -267,4 +344,21 @@ fn observations(engine: &dyn Engine, row: &Map<String, Value>) -> Result<Vec<Obs
         .into_iter()
         .map(|row| serde_json::from_value(Value::Object(row)).map_err(MapError::from))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tail_remembers_each_start_of_each_agent() {
+        let mut tail = Tail::parse("5-1099511627777").unwrap();
+        tail.see(4);
+        tail.see((1 << ROW_BITS) + 9);
+        assert_eq!(tail.to_string(), "5-1099511627785");
+        assert_eq!(Tail::parse(&tail.to_string()).unwrap(), tail);
+        assert!(tail.condition().contains("NOT IN (0, 1)"), "{}", tail.condition());
+        assert_eq!(Tail::default().condition(), "1");
+        assert!(Tail::parse("x").is_err());
+    }
 }
