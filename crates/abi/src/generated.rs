@@ -17,9 +17,10 @@ pub const ROLE_LISTENER: u32 = 3;
 pub const INGRESS: u32 = 0;
 pub const EGRESS: u32 = 1;
 
-pub const POLICY_ALL: u32 = 0;
+pub const POLICY_PREFIX: u32 = 0;
 pub const POLICY_NO_PAYLOAD: u32 = 1;
 pub const POLICY_IGNORE: u32 = 2;
+pub const POLICY_WHOLE: u32 = 3;
 
 pub const COUNTER_EVENTS: u32 = 0;
 pub const COUNTER_RING_FULL: u32 = 1;
@@ -28,7 +29,9 @@ pub const COUNTER_MAP_FULL: u32 = 3;
 pub const COUNTER_IGNORED: u32 = 4;
 pub const COUNTER_LAST: u32 = 5;
 
-pub const MAX_PAYLOAD: u32 = 4096;
+pub const MAX_PAYLOAD: u32 = 8192;
+pub const FIRST_CALLS: u32 = 8;
+pub const FIRST_PAYLOAD: u32 = 4096;
 pub const MAX_IOVECS: u32 = 16;
 pub const MAX_FILENAME: u32 = 256;
 pub const MAX_ARGS: u32 = 512;
@@ -75,6 +78,10 @@ pub struct SocketEvent {
     pub local_port: u16,
     pub remote_port: u16,
     pub connect_us: u32,
+    pub from_start: u32,
+    pub send_seq: u32,
+    pub receive_seq: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -105,7 +112,7 @@ pub struct ProcessEvent {
 }
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<DataEvent>() == 80);
-const _: () = assert!(size_of::<SocketEvent>() == 88);
+const _: () = assert!(size_of::<SocketEvent>() == 104);
 const _: () = assert!(size_of::<CloseEvent>() == 40);
 const _: () = assert!(size_of::<ExecEvent>() == 800);
 const _: () = assert!(size_of::<ProcessEvent>() == 32);

@@ -13,7 +13,7 @@ pub struct AgentConfig {
     pub server: String,
     /// Ring buffer between kernel and agent in bytes, a power of two.
     pub ring_bytes: u32,
-    /// Longest payload prefix per socket call in bytes, at most 4096.
+    /// Longest payload prefix per socket call in bytes, at most 8192.
     pub payload_bytes: u32,
     /// How often events are read, in milliseconds, at most 10 for timely data.
     pub read_interval_ms: u64,

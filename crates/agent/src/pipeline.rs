@@ -243,8 +243,13 @@ impl Pipeline {
         let segment = Segment { seq: event.seq, length: event.length, captured: payload, first: origin, last: origin };
         let needed = socket.connection.needs_payload();
         socket.connection.data(egress, segment, &mut self.output);
-        if needed != PayloadNeed::None && socket.connection.needs_payload() == PayloadNeed::None {
-            self.decisions.push(Decision::Socket(event.cookie, Policy::NoPayload));
+        let needs = socket.connection.needs_payload();
+        if needs != needed || (socket.policy == Policy::Prefix && needs == PayloadNeed::All) {
+            let policy = policy_for(needs, socket.connection.protocol().is_some());
+            if policy != socket.policy {
+                socket.policy = policy;
+                self.decisions.push(Decision::Socket(event.cookie, policy));
+            }
         }
         self.note_waiting(event.cookie);
         self.count_network(event, egress, retransmitted, (time_us / 1_000_000) as u32);
@@ -491,6 +496,15 @@ impl Pipeline {
                 self.metrics.network(second, edge).active_flow += 1;
             }
         }
+    }
+}
+
+/// While the protocol is not known, the usual prefix is enough to tell it.
+fn policy_for(needs: PayloadNeed, is_known: bool) -> Policy {
+    match needs {
+        PayloadNeed::None => Policy::NoPayload,
+        PayloadNeed::All if is_known => Policy::Whole,
+        PayloadNeed::All | PayloadNeed::Flips => Policy::Prefix,
     }
 }
 

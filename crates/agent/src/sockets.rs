@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use hadal_abi as abi;
+use hadal_bpf::Policy;
 use hadal_flow::{Connection, Role, Settings};
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
@@ -22,6 +23,8 @@ pub(crate) struct Socket {
     /// Entity of the other end, once it is a process.
     pub(crate) peer: Option<u64>,
     pub(crate) connection: Connection,
+    /// What the kernel was told.
+    pub(crate) policy: Policy,
     /// Not to be recorded.
     pub(crate) ignored: bool,
     pub(crate) closed_us: Option<u64>,
@@ -96,7 +99,14 @@ impl Sockets {
         }
         let known = self.by_cookie.remove(&event.cookie);
         let pid = if event.header.pid != 0 { event.header.pid } else { known.as_ref().map_or(0, |known| known.pid) };
-        let connection = known.map(|known| known.connection);
+        let connection = known.map(|known| known.connection).unwrap_or_else(|| {
+            let mut connection = Connection::new(role, Arc::clone(settings));
+            if event.from_start != 0 {
+                connection.start_at(true, event.send_seq);
+                connection.start_at(false, event.receive_seq);
+            }
+            connection
+        });
         self.by_cookie.insert(
             event.cookie,
             Socket {
@@ -106,7 +116,8 @@ impl Sockets {
                 pid,
                 entity: None,
                 peer: None,
-                connection: connection.unwrap_or_else(|| Connection::new(role, Arc::clone(settings))),
+                connection,
+                policy: Policy::Prefix,
                 ignored: u32::from(event.policy) == abi::POLICY_IGNORE,
                 closed_us: None,
                 srtt_us: 0,

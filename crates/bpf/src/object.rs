@@ -60,8 +60,10 @@ impl Default for Config {
 /// What user space wants of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// Every call, with payload.
-    All,
+    /// Every call, with the usual prefix of the payload.
+    Prefix,
+    /// Every call, with up to `hadal_abi::MAX_PAYLOAD` bytes.
+    Whole,
     /// Every call, lengths only.
     NoPayload,
     /// Nothing.
@@ -171,7 +173,8 @@ impl Bpf {
     /// Tells the kernel what is wanted of a socket; it takes effect at the next change of direction.
     pub fn set_policy(&self, cookie: u64, policy: Policy) -> Result<(), Error> {
         let value = match policy {
-            Policy::All => abi::POLICY_ALL,
+            Policy::Prefix => abi::POLICY_PREFIX,
+            Policy::Whole => abi::POLICY_WHOLE,
             Policy::NoPayload => abi::POLICY_NO_PAYLOAD,
             Policy::Ignore => abi::POLICY_IGNORE,
         };

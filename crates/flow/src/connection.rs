@@ -162,8 +162,11 @@ impl Connection {
     }
 
     fn close_holes(&mut self, egress: bool, now_us: u64, out: &mut Output) {
-        let settings = Arc::clone(&self.settings);
-        while let Some(hole) = self.lane(egress).stream.close_hole(now_us, &settings.limits, &mut out.losses) {
+        if !self.lane(egress).stream.is_waiting() {
+            return;
+        }
+        let limits = self.settings.limits;
+        while let Some(hole) = self.lane(egress).stream.close_hole(now_us, &limits, &mut out.losses) {
             self.gap(egress, u64::from(hole.length), hole.last, out);
             self.drain(egress, out);
         }

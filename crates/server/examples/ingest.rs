@@ -52,7 +52,7 @@ async fn round(config: &ServerConfig, boot: u64) -> (f64, f64) {
     for _ in 0..BATCHES {
         let _ = sender.send(Outgoing::Batch(&L7_FLOW_LOG, sample.clone())).await;
     }
-    while count(config) < before + (BATCH * BATCHES) as u64 && start.elapsed() < Duration::from_secs(120) {
+    while count(config) < before + (BATCH * BATCHES) as u64 && start.elapsed() < Duration::from_secs(60) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let figures = (start.elapsed().as_secs_f64(), cpu() - cpu_before);

@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tonic::{Code, Status};
 
 use crate::catalog_db::{CatalogDb, Position};
+use crate::join::join;
 
 /// How often a group is tried that the engine refuses as wrong.
 const ATTEMPTS: u32 = 3;
@@ -152,6 +153,13 @@ impl Inserter {
             self.totals.failures.fetch_add(1, Ordering::Relaxed);
             tracing::error!(table = self.table.name, attempts, "an insert failed: {}", error.message());
             let hopeless = error.code() == Code::InvalidArgument && attempts >= ATTEMPTS;
+            if hopeless && group.len() > 1 {
+                // One of them is wrong; the others must not go with it.
+                for waiting in group {
+                    Box::pin(self.insert(vec![waiting])).await;
+                }
+                return;
+            }
             if hopeless || self.stopping.load(Ordering::Acquire) {
                 break Err(error);
             }
@@ -169,8 +177,8 @@ impl Inserter {
 
     async fn commit(&self, group: &[Waiting]) -> Result<u64, Status> {
         let schema = Arc::new(self.table.store_schema());
-        let batches = group.iter().map(|waiting| &waiting.batch);
-        let batch = arrow_select::concat::concat_batches(&schema, batches)
+        let batches: Vec<_> = group.iter().map(|waiting| &waiting.batch).collect();
+        let batch = join(&schema, &batches)
             .map_err(|error| Status::invalid_argument(format!("batches do not join: {error}")))?;
         let rows = batch.num_rows() as u64;
         let (name, token) = (self.table.sql_name(self.table.precision), token(group));

@@ -27,7 +27,7 @@ pub(crate) struct Ingest {
     pub(crate) entities: Arc<EntityRegistry>,
     pub(crate) coalescer: Arc<Coalescer>,
     /// How far each stream was accepted; what is not committed yet is included.
-    pub(crate) accepted: Mutex<HashMap<StreamKey, Position>>,
+    pub(crate) accepted: Arc<Mutex<HashMap<StreamKey, Position>>>,
 }
 
 impl Ingest {
@@ -97,6 +97,14 @@ impl Sink for Ingest {
         let waiting =
             Waiting { agent: origin.agent.clone(), boot: origin.boot, position, batch: labelled, done, room: None };
         self.coalescer.put(incoming.table, waiting).await?;
-        Ok(Box::pin(async move { inserted.await.unwrap_or_else(|_| Err(Status::unavailable("the server stops"))) }))
+        let (accepted, key) = (Arc::clone(&self.accepted), stream_key(&incoming));
+        Ok(Box::pin(async move {
+            let outcome = inserted.await.unwrap_or_else(|_| Err(Status::unavailable("the server stops")));
+            if outcome.is_err() {
+                // What was not committed may come again: the stream goes on from what was.
+                accepted.lock().await.remove(&key);
+            }
+            outcome
+        }))
     }
 }

@@ -9,6 +9,7 @@ mod control;
 mod entities;
 mod http;
 mod ingest;
+mod join;
 mod label;
 mod map;
 mod run;

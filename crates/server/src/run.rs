@@ -141,7 +141,7 @@ async fn serve(
         catalog: catalog.clone(),
         entities: Arc::clone(&entities),
         coalescer: Arc::clone(&coalescer),
-        accepted: tokio::sync::Mutex::default(),
+        accepted: Arc::default(),
     };
     let control = ControlService {
         agents: Arc::clone(&agents),

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use crate::Error;
@@ -91,9 +91,7 @@ impl Library {
     /// Loads the library from its open file; `path` is for messages.
     pub fn load(path: &Path, file: &File) -> Result<Self, Error> {
         let wrong = |reason: String| Error::LibraryWrong { path: path.to_owned(), reason };
-        if file.metadata().is_ok_and(|metadata| metadata.size() < 1 << 20) {
-            return Err(wrong("it is too small; the download may be incomplete".to_owned()));
-        }
+        check_complete(file).map_err(wrong)?;
         // By descriptor, because the folder may be closed to the unprivileged user the server runs as.
         let name = CString::new(format!("/proc/self/fd/{}", file.as_raw_fd())).unwrap_or_default();
         // SAFETY: the name ends with NUL; the library's initialisers are what setup's checksum vouches for.
@@ -106,6 +104,31 @@ impl Library {
         unsafe { (library.set_signal_handlers)(0) };
         Ok(library)
     }
+}
+
+/// The loader maps what the headers promise and dies of what is not there, so a file that was cut off is found here.
+/// ELF-64: e_phoff at 32, e_shoff at 40, e_phentsize at 54, e_phnum, e_shentsize, e_shnum; a program header has its type
+/// at 0, its offset at 8 and its size in the file at 32.
+fn check_complete(file: &File) -> Result<(), String> {
+    let size = file.metadata().map_err(|error| error.to_string())?.size();
+    let read = |offset: u64, length: usize| {
+        let mut bytes = vec![0; length];
+        file.read_exact_at(&mut bytes, offset).map(|()| bytes).map_err(|_| "it is no ELF library".to_owned())
+    };
+    let header = read(0, 64)?;
+    if header.get(..5) != Some(b"\x7fELF\x02") {
+        return Err("it is no 64-bit ELF library".to_owned());
+    }
+    let number = |bytes: &[u8], at: usize, length: usize| {
+        bytes.iter().skip(at).take(length).rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte))
+    };
+    let (segments, sections) = (number(&header, 32, 8), number(&header, 40, 8));
+    let mut end = sections.saturating_add(number(&header, 58, 2) * number(&header, 60, 2));
+    for index in 0..number(&header, 56, 2) {
+        let segment = read(segments.saturating_add(index * number(&header, 54, 2)), 56)?;
+        end = end.max(number(&segment, 8, 8).saturating_add(number(&segment, 32, 8)));
+    }
+    if end > size { Err(format!("it is cut off at {size} of {end} bytes")) } else { Ok(()) }
 }
 
 fn dl_error() -> String {

@@ -23,6 +23,7 @@ fn refused(engine: &dyn Engine, sql: &str) -> Error {
 fn embedded_engine() {
     let folder = TempFolder::new("store");
     let (path, file) = find_library().expect("libchdb: run `make setup`");
+    broken_libraries_are_refused(&path);
     let library = Library::load(&path, &file).unwrap();
     let directory = DataDirectory::open(folder.path()).unwrap();
     assert!(matches!(DataDirectory::open(folder.path()), Err(Error::DirectoryLocked { .. })));
@@ -37,6 +38,27 @@ fn embedded_engine() {
     users_cannot_write_or_reach_out(&engine);
     engine.shutdown();
     assert!(engine.query("SELECT 1", Format::Tsv).is_err());
+}
+
+fn broken_libraries_are_refused(path: &std::path::Path) {
+    let folder = TempFolder::new("library");
+    let check = |content: &[u8], want: &str| {
+        let broken = folder.path().join("libchdb.so");
+        std::fs::write(&broken, content).unwrap();
+        let outcome = Library::load(&broken, &std::fs::File::open(&broken).unwrap());
+        let Err(error) = outcome else { panic!("{want}: loaded") };
+        assert!(error.to_string().contains(want), "{error}");
+    };
+    let mut start = vec![0; 1 << 20];
+    std::io::Read::read_exact(&mut std::fs::File::open(path).unwrap(), &mut start).unwrap();
+    check(b"", "no ELF library");
+    check(&[b'x'; 100], "no 64-bit ELF library");
+    check(&start[..100], "no ELF library");
+    check(&start, "cut off");
+    let mut other = std::fs::read("/proc/self/exe").unwrap();
+    check(&other, "is not a usable libchdb");
+    other.truncate(other.len() / 2);
+    check(&other, "cut off");
 }
 
 fn every_table_takes_a_batch(engine: &dyn Engine) {

@@ -27,9 +27,10 @@ enum hadal_direction {
 
 /* What user space wants of a socket; written to the policy map by cookie. */
 enum hadal_policy {
-	HADAL_POLICY_ALL = 0,
-	HADAL_POLICY_NO_PAYLOAD = 1,
-	HADAL_POLICY_IGNORE = 2,
+	HADAL_POLICY_PREFIX = 0, /* every call with the usual prefix */
+	HADAL_POLICY_NO_PAYLOAD = 1, /* lengths only */
+	HADAL_POLICY_IGNORE = 2, /* nothing */
+	HADAL_POLICY_WHOLE = 3, /* every call up to HADAL_MAX_PAYLOAD: many messages may be in one */
 };
 
 enum hadal_counter {
@@ -42,7 +43,9 @@ enum hadal_counter {
 };
 
 enum hadal_limit {
-	HADAL_MAX_PAYLOAD = 4096,
+	HADAL_MAX_PAYLOAD = 8192,
+	HADAL_FIRST_CALLS = 8, /* calls of a new socket that are copied up to HADAL_FIRST_PAYLOAD, before anything is decided */
+	HADAL_FIRST_PAYLOAD = 4096,
 	HADAL_MAX_IOVECS = 16,
 	HADAL_MAX_FILENAME = 256,
 	HADAL_MAX_ARGS = 512,
@@ -87,6 +90,10 @@ struct hadal_socket_event {
 	__u16 local_port;
 	__u16 remote_port;
 	__u32 connect_us; /* SYN to ESTABLISHED, 0 if not seen */
+	__u32 from_start; /* 1 if the connection was seen from its start, then the next two are known */
+	__u32 send_seq; /* first byte to send */
+	__u32 receive_seq; /* first byte to receive */
+	__u32 reserved;
 };
 
 /* CLOSE: the socket is gone. END: the peer's end of stream was read. */
@@ -114,7 +121,7 @@ struct hadal_process_event {
 
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
 _Static_assert(sizeof(struct hadal_data_event) == 80, "hadal_data_event");
-_Static_assert(sizeof(struct hadal_socket_event) == 88, "hadal_socket_event");
+_Static_assert(sizeof(struct hadal_socket_event) == 104, "hadal_socket_event");
 _Static_assert(sizeof(struct hadal_close_event) == 40, "hadal_close_event");
 _Static_assert(sizeof(struct hadal_exec_event) == 800, "hadal_exec_event");
 _Static_assert(sizeof(struct hadal_process_event) == 32, "hadal_process_event");

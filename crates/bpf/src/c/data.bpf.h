@@ -68,10 +68,20 @@ static __always_inline void emit_end(struct socket_state *state)
 	emit(&event, sizeof(event));
 }
 
+static __always_inline __u64 wanted_payload(const struct socket_state *state)
+{
+	if (state->policy == HADAL_POLICY_WHOLE)
+		return HADAL_MAX_PAYLOAD;
+	if (state->counter < HADAL_FIRST_CALLS && payload_limit < HADAL_FIRST_PAYLOAD)
+		return HADAL_FIRST_PAYLOAD;
+	return payload_limit;
+}
+
 static __always_inline void emit_data(struct socket_state *state, struct sock *sk, __u32 length, int direction)
 {
 	__u32 zero = 0;
-	__u64 want = length < payload_limit ? length : payload_limit;
+	__u64 limit = wanted_payload(state);
+	__u64 want = length < limit ? length : limit;
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &zero);
 	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
 	struct hadal_data_event *event;
@@ -89,7 +99,7 @@ static __always_inline void emit_data(struct socket_state *state, struct sock *s
 	event->length = length;
 	event->direction = direction;
 	fill_tcp(event, sk, tcp, direction);
-	if (state->policy == HADAL_POLICY_ALL)
+	if (state->policy != HADAL_POLICY_NO_PAYLOAD)
 		captured = copy_payload(direction, scratch->payload, want);
 	if (captured > HADAL_MAX_PAYLOAD)
 		captured = 0;

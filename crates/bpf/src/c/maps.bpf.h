@@ -18,11 +18,14 @@ struct socket_state {
 	__u64 counter;
 	__u64 context;
 	__u64 syn_sent_ns;
+	__u32 send_seq; /* first bytes of both directions, if `from_start` */
+	__u32 receive_seq;
 	__u32 owner; /* process that connected, listened or first used it */
 	__u8 role;
 	__u8 policy;
 	__u8 last_direction; /* HADAL_INGRESS, HADAL_EGRESS or NO_DIRECTION */
 	__u8 announced;
+	__u8 from_start;
 };
 
 enum { NO_DIRECTION = 2 };

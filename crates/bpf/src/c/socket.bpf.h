@@ -49,6 +49,9 @@ static __always_inline void announce(struct socket_state *state, struct sock *sk
 	event.role = state->role;
 	event.policy = state->policy;
 	event.connect_us = connect_us;
+	event.from_start = state->from_start;
+	event.send_seq = state->send_seq;
+	event.receive_seq = state->receive_seq;
 	emit(&event, sizeof(event));
 	state->announced = 1;
 }

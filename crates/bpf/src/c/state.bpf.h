@@ -26,6 +26,18 @@ static __always_inline void on_listen(struct sock *sk)
 	announce(state, sk, 0);
 }
 
+/* At the end of the handshake nothing was sent or read yet. */
+static __always_inline void note_start(struct socket_state *state, struct sock *sk)
+{
+	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+
+	if (!tcp)
+		return;
+	state->send_seq = tcp->write_seq;
+	state->receive_seq = tcp->copied_seq;
+	state->from_start = 1;
+}
+
 static __always_inline void on_established(struct sock *sk, int old_state)
 {
 	struct socket_state *state = socket_state(sk);
@@ -34,6 +46,7 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	if (old_state == TCP_SYN_SENT) {
 		if (!state)
 			return;
+		note_start(state, sk);
 		connect_us = (bpf_ktime_get_ns() - state->syn_sent_ns) / 1000;
 		/* The local port and address are only sure now. */
 		announce(state, sk, connect_us ? connect_us : 1);
@@ -42,8 +55,10 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	/* Accepted. Softirq runs on some other task's back, so who owns it is learned at the first socket call. */
 	if (!state)
 		state = new_socket_state(sk, HADAL_ROLE_SERVER);
-	if (state)
-		state->role = HADAL_ROLE_SERVER;
+	if (!state)
+		return;
+	state->role = HADAL_ROLE_SERVER;
+	note_start(state, sk);
 }
 
 static __always_inline void on_close(struct sock *sk)

@@ -16,6 +16,7 @@ use super::params::RangeParams;
 use crate::map::assemble::{Edge, Node, Scale, assemble};
 use crate::map::detail::{Instance, Line, Point, instances, lines, series};
 use crate::map::fetch::{self, Question, Range, Row};
+use crate::agents::now_s;
 use crate::map::MapError;
 
 /// Points of a sparkline.
@@ -24,9 +25,11 @@ const SPARKS: u32 = 30;
 const POINTS: u32 = 120;
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct MapParams {
     /// Tag by which entities become nodes; `auto_service` if absent.
+    #[param(required = false)]
     group_by: String,
     /// Name of the client node, for details of an edge or of what a node calls.
     client: Option<String>,
@@ -93,7 +96,8 @@ fn build(engine: &dyn Engine, range: Range, filter: &str, group_by: &str, agents
     let ids: BTreeSet<u32> =
         requests.iter().chain(&connections).flat_map(|row| [row.client_entity, row.server_entity]).collect();
     let tags = fetch::tags(engine, &ids.into_iter().collect::<Vec<_>>())?;
-    let scale = Scale { seconds: range.seconds(), step: question.step };
+    let watched = range.watched(fetch::first_data(engine)?, now_s() as u32);
+    let scale = Scale { seconds: range.seconds(), watched, step: question.step };
     let (nodes, edges) = assemble(requests, connections, &tags, scale);
     let loss = fetch::losses(engine, range)?;
     let loss = loss.into_iter().map(|loss| LossLine { agent: loss.agent, cause: loss.cause, count: loss.count });
@@ -143,10 +147,11 @@ fn build_detail(
     let server = params.server.as_deref().map(|name| side(group_by, "server_entity", name));
     let selected = [client, server].into_iter().flatten().collect::<Vec<_>>().join(" AND ");
     let step = range.step(POINTS);
+    let watched = range.watched(fetch::first_data(engine)?, now_s() as u32);
     let ask = |and: String| Question { range, filter, group_by, step, and };
     let points = series(fetch::series(engine, &ask(selected.clone()))?, range, step);
     let by_endpoint = |row: &Row| (row.endpoint.clone(), row.endpoint.clone(), row.protocol.clone());
-    let mut endpoints = lines(fetch::endpoints(engine, &ask(selected))?, range, by_endpoint);
+    let mut endpoints = lines(fetch::endpoints(engine, &ask(selected))?, watched, by_endpoint);
     endpoints.truncate(200);
     let node = params.server.as_deref().or(params.client.as_deref()).unwrap_or_default();
     let served = fetch::edges(engine, &ask(side(group_by, "server_entity", node)))?;
@@ -158,8 +163,8 @@ fn build_detail(
     Ok(DetailAnswer {
         series: points,
         endpoints,
-        callers: lines(served, range, |row| (row.client.clone(), String::new(), String::new())),
-        callees: lines(called, range, |row| (row.server.clone(), String::new(), String::new())),
+        callers: lines(served, watched, |row| (row.client.clone(), String::new(), String::new())),
+        callees: lines(called, watched, |row| (row.server.clone(), String::new(), String::new())),
         instances: instances(&members, &tags),
     })
 }

@@ -9,6 +9,7 @@ use crate::map::fetch::Range;
 
 /// Time range and filter.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct RangeParams {
     /// Start in unix seconds; 15 minutes before `to` if absent.
@@ -16,6 +17,7 @@ pub(crate) struct RangeParams {
     /// End in unix seconds; now if absent.
     pub(crate) to: Option<f64>,
     /// Filter, for example `service = cart status = server_error`.
+    #[param(required = false)]
     pub(crate) filter: String,
 }
 

@@ -33,11 +33,13 @@ const ROW: &str = "toString(log._id) AS _id, toUnixTimestamp64Micro(start_time) 
     server_port";
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct ListParams {
     /// Most rows, up to 1000.
     limit: Option<u32>,
     /// `time` (newest first) or `latency` (slowest first).
+    #[param(required = false)]
     order: String,
     /// Goes on after the last row of the page before.
     cursor: Option<String>,
@@ -192,6 +194,7 @@ fn newest(mut tail: Tail, rows: &[Map<String, Value>]) -> Tail {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct HistogramParams {
     /// Number of buckets, up to 300.
@@ -235,6 +238,7 @@ pub(crate) async fn histogram(
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct OneParams {
     /// Start of the request in microseconds, which makes the look-up quick.

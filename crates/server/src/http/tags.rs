@@ -50,9 +50,11 @@ fn line(key: Key) -> TagLine {
 }
 
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(crate) struct ValuesParams {
     /// Beginning of the values, in any case.
+    #[param(required = false)]
     prefix: String,
     /// Most values, up to 200.
     limit: Option<u32>,

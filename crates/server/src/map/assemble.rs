@@ -110,10 +110,11 @@ impl Sums {
     }
 }
 
-/// Length of the range and of its buckets, in seconds.
+/// Length of the range, of what was watched of it, and of its buckets, in seconds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scale {
     pub(crate) seconds: u32,
+    pub(crate) watched: u32,
     pub(crate) step: u32,
 }
 
@@ -169,7 +170,7 @@ fn node(
         members: ids.iter().map(u32::to_string).collect(),
         requests: sums.stats.requests,
         errors: sums.stats.errors(),
-        request_rate: sums.stats.requests as f64 / f64::from(scale.seconds),
+        request_rate: sums.stats.requests as f64 / f64::from(scale.watched),
         error_ratio: sums.stats.error_ratio(),
         p50_us: sums.stats.quantile(0.5),
         p99_us: sums.stats.quantile(0.99),
@@ -188,13 +189,13 @@ fn edge(client: &str, server: &str, sums: &Sums, scale: Scale) -> Edge {
         server_errors: sums.stats.server_errors,
         timeouts: sums.stats.timeouts,
         errors: sums.stats.errors(),
-        request_rate: sums.stats.requests as f64 / f64::from(scale.seconds),
+        request_rate: sums.stats.requests as f64 / f64::from(scale.watched),
         error_ratio: sums.stats.error_ratio(),
         p50_us: sums.stats.quantile(0.5),
         p99_us: sums.stats.quantile(0.99),
         observation_point: sums.point.clone(),
         connections: sums.connections,
-        bytes_rate: sums.bytes as f64 / f64::from(scale.seconds),
+        bytes_rate: sums.bytes as f64 / f64::from(scale.watched),
         sparkline: sums.sparkline(scale.buckets(), scale.step),
     }
 }
@@ -240,7 +241,7 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    const SCALE: Scale = Scale { seconds: 10, step: 5 };
+    const SCALE: Scale = Scale { seconds: 10, watched: 10, step: 5 };
 
     #[test]
     fn a_call_seen_at_both_ends_counts_once() {

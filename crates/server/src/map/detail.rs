@@ -64,12 +64,12 @@ pub(crate) fn series(rows: Vec<Row>, range: Range, step: u32) -> Vec<Point> {
 }
 
 /// Lines by what `key` names, most requested first: (name, endpoint, protocol).
-pub(crate) fn lines(rows: Vec<Row>, range: Range, key: impl Fn(&Row) -> (String, String, String)) -> Vec<Line> {
+pub(crate) fn lines(rows: Vec<Row>, watched: u32, key: impl Fn(&Row) -> (String, String, String)) -> Vec<Line> {
     let mut sums: BTreeMap<(String, String, String), Stats> = BTreeMap::new();
     for row in one_point_per_edge(rows) {
         sums.entry(key(&row)).or_default().add(&row.stats());
     }
-    let seconds = f64::from(range.seconds());
+    let seconds = f64::from(watched);
     let mut lines: Vec<_> = sums
         .into_iter()
         .map(|((name, endpoint, protocol), stats)| Line {

@@ -23,6 +23,12 @@ impl Range {
         self.to.saturating_sub(self.from).max(1)
     }
 
+    /// Seconds of the range in which something was watched: rates mean these, not the time before or after.
+    pub(crate) fn watched(self, first_data: Option<u32>, now: u32) -> u32 {
+        let from = self.from.max(first_data.unwrap_or(self.from));
+        self.to.min(now).saturating_sub(from).clamp(1, self.seconds())
+    }
+
     /// Precision that answers quickly and still gives enough points.
     pub(crate) fn precision(self) -> &'static str {
         match self.seconds() {
@@ -45,6 +51,26 @@ impl Range {
     pub(crate) fn condition(self, column: &str) -> String {
         format!("{column} >= toDateTime({}) AND {column} < toDateTime({})", self.from, self.to)
     }
+}
+
+/// When the first data that is still kept was taken, in seconds; `None` if there is none. Answered from the parts'
+/// minimum of the partition key's column.
+pub(crate) fn first_data(engine: &dyn Engine) -> Result<Option<u32>, MapError> {
+    let sql = format!("SELECT toUInt32(min(time)) FROM {}", NETWORK_MAP.sql_name("1h"));
+    let hour = engine.query(&sql, Format::Tsv)?;
+    let hour: u32 = String::from_utf8_lossy(&hour.bytes).trim().parse().unwrap_or(0);
+    if hour == 0 {
+        return Ok(None);
+    }
+    // The hour holds the first row; the raw table says when in it, unless that has expired.
+    let sql = format!(
+        "SELECT toUInt32(min(time)) FROM {} WHERE time < toDateTime({})",
+        NETWORK_MAP.sql_name("1s"),
+        hour.saturating_add(3600)
+    );
+    let exact = engine.query(&sql, Format::Tsv)?;
+    let exact: u32 = String::from_utf8_lossy(&exact.bytes).trim().parse().unwrap_or(0);
+    Ok(Some(exact.max(hour)))
 }
 
 /// What metrics are asked for.
@@ -205,4 +231,26 @@ pub(crate) fn losses(engine: &dyn Engine, range: Range) -> Result<Vec<Loss>, Map
             range.condition("time")
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Range;
+
+    #[test]
+    fn rates_mean_the_time_that_was_watched() {
+        let range = Range { from: 1000, to: 1900 };
+        assert_eq!(range.watched(None, 5000), 900);
+        assert_eq!(range.watched(Some(1840), 5000), 60);
+        assert_eq!(range.watched(Some(500), 5000), 900);
+        assert_eq!(range.watched(Some(1500), 1600), 100);
+        assert_eq!(range.watched(Some(9999), 5000), 1);
+    }
+
+    #[test]
+    fn buckets_are_no_finer_than_the_precision() {
+        assert_eq!(Range { from: 0, to: 900 }.step(30), 30);
+        assert_eq!(Range { from: 0, to: 86_400 }.step(30), 2880);
+        assert_eq!(Range { from: 0, to: 30 * 86_400 }.step(1000), 3600);
+    }
 }

@@ -8,7 +8,7 @@ use super::parser::Header;
 use super::session::{Value, message};
 use super::walk::Collect;
 use crate::contract::{Half, Message, Options, Origin, Pairing};
-use crate::text::text;
+use crate::text::{text, truncate};
 
 /// Longest channel of a delivery kept, in bytes.
 const MAX_CHANNEL: usize = 256;
@@ -110,6 +110,7 @@ impl Reply {
                 [] => name.to_owned(),
                 channel => format!("{name} {}", text(channel, MAX_CHANNEL)),
             };
+            truncate(&mut message.request_resource, self.max_text);
             message.response_result.clear();
         }
         message

@@ -36,8 +36,6 @@ pub struct Redis {
     open: VecDeque<Expect>,
     early: Early,
     mode: Mode,
-    /// An answer came while two commands were open.
-    pipelined: bool,
 }
 
 /// One direction.
@@ -131,9 +129,8 @@ impl Parser for Redis {
     fn payload(&self) -> PayloadNeed {
         match self.mode {
             Mode { replication: true, .. } => PayloadNeed::None,
-            Mode { subscribed: true, .. } | Mode { monitor: true, .. } => PayloadNeed::All,
-            _ if self.pipelined => PayloadNeed::All,
-            _ => PayloadNeed::Flips,
+            // Any call may hold a pipeline, and its commands are told apart only by their bytes.
+            _ => PayloadNeed::All,
         }
     }
 }
@@ -148,7 +145,6 @@ impl Redis {
             open: VecDeque::new(),
             early: Early::default(),
             mode: Mode::default(),
-            pipelined: false,
         }
     }
 
@@ -322,7 +318,6 @@ impl Redis {
         if open.is_some() {
             self.early.regular();
         }
-        self.pipelined |= !self.open.is_empty();
         match open {
             Some(Expect::Hello { resp3 }) if !reply.is_error() => self.mode.resp3 = resp3,
             Some(Expect::Monitor) if !reply.is_error() => self.mode.monitor = true,
