@@ -55,9 +55,9 @@ pub(crate) fn check(root: &Path) -> Result<(), String> {
 }
 
 fn stale_files(root: &Path) -> Result<Vec<String>, String> {
-    let stale = crate::generated(root)?.into_iter().filter(|(path, content)| {
-        std::fs::read_to_string(path).map_or(true, |existing| existing != *content)
-    });
+    let stale = crate::generated(root)?
+        .into_iter()
+        .filter(|(path, content)| std::fs::read_to_string(path).map_or(true, |existing| existing != *content));
     Ok(stale.map(|(path, _)| format!("{} is stale: run `cargo xtask generate`", path.display())).collect())
 }
 
@@ -139,8 +139,7 @@ fn module_files(root: &Path) -> Result<Vec<String>, String> {
 }
 
 fn walk(folder: &Path, visit: &mut dyn FnMut(&Path) -> Result<(), String>) -> Result<(), String> {
-    let entries =
-        std::fs::read_dir(folder).map_err(|error| format!("cannot list {}: {error}", folder.display()))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| format!("cannot list {}: {error}", folder.display()))?;
     for path in entries.flatten().map(|entry| entry.path()) {
         if path.is_dir() {
             walk(&path, visit)?;

@@ -35,6 +35,10 @@ pub fn bytes<T: Plain>(value: &T) -> &[u8] {
 
 /// One event of the ring buffer, decoded.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for one call; boxing would cost an allocation per event"
+)]
 pub enum Event<'a> {
     /// A socket call moved bytes; the payload prefix follows.
     Data(DataEvent, &'a [u8]),

@@ -75,6 +75,11 @@ pub(crate) struct Network {
     pub(crate) rtt_count: u64,
 }
 
+/// A row of `application_map`: second, key, values.
+pub(crate) type ApplicationRow = (u32, ApplicationKey, Application);
+/// A row of `network_map`: second, key, values.
+pub(crate) type NetworkRow = (u32, Edge, Network);
+
 /// Names of endpoints by service, bounded per service.
 struct Endpoints {
     names: HashSet<Rc<str>>,
@@ -137,7 +142,7 @@ impl Metrics {
     }
 
     /// Rows of the seconds before `second`.
-    pub(crate) fn take_before(&mut self, second: u32) -> (Vec<(u32, ApplicationKey, Application)>, Vec<(u32, Edge, Network)>) {
+    pub(crate) fn take_before(&mut self, second: u32) -> (Vec<ApplicationRow>, Vec<NetworkRow>) {
         let application = self.application.extract_if(|(time, _), _| *time < second);
         let application = application.map(|((time, key), values)| (time, key, values)).collect();
         let network = self.network.extract_if(|(time, _), _| *time < second);

@@ -233,13 +233,8 @@ impl Pipeline {
         socket.retransmits = event.retransmits;
         socket.srtt_us = event.srtt_us;
         socket.last_egress = Some(egress);
-        let origin = Origin {
-            time_us,
-            seq: event.seq,
-            context: event.context,
-            pid: event.header.pid,
-            tid: event.header.tid,
-        };
+        let origin =
+            Origin { time_us, seq: event.seq, context: event.context, pid: event.header.pid, tid: event.header.tid };
         let segment = Segment { seq: event.seq, length: event.length, captured: payload, first: origin, last: origin };
         let needed = socket.connection.needs_payload();
         socket.connection.data(egress, segment, &mut self.output);
@@ -466,7 +461,8 @@ impl Pipeline {
         self.flush_log();
         let (application, network) = self.metrics.take_before(second);
         self.flush_facts();
-        let application = rows::application(&application).map(|batch| Outgoing::Batch(&catalog::APPLICATION_MAP, batch));
+        let application =
+            rows::application(&application).map(|batch| Outgoing::Batch(&catalog::APPLICATION_MAP, batch));
         let network = rows::network(&network).map(|batch| Outgoing::Batch(&catalog::NETWORK_MAP, batch));
         self.batches.extend(application.into_iter().chain(network));
         self.flush_losses(second);
@@ -509,7 +505,10 @@ fn policy_for(needs: PayloadNeed, is_known: bool) -> Policy {
 }
 
 fn to_facts(entity: Entity) -> EntityFacts {
-    EntityFacts { key: entity.key, tags: entity.tags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect() }
+    EntityFacts {
+        key: entity.key,
+        tags: entity.tags.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+    }
 }
 
 fn until_nul(bytes: &[u8]) -> String {

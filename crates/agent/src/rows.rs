@@ -13,7 +13,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 use hadal_model::LossCause;
 use hadal_model::catalog::{self, Table};
 
-use crate::metrics::{Application, ApplicationKey, Edge, Network};
+use crate::metrics::{Application, ApplicationRow, Edge, Network, NetworkRow};
 
 static SCHEMAS: LazyLock<HashMap<&'static str, SchemaRef>> =
     LazyLock::new(|| catalog::TABLES.iter().map(|table| (table.name, Arc::new(table.wire_schema()))).collect());
@@ -30,13 +30,19 @@ fn names() -> Option<MapFieldNames> {
 }
 
 fn text_map() -> MapBuilder<StringBuilder, StringBuilder> {
-    MapBuilder::new(names(), StringBuilder::new(), StringBuilder::new())
-        .with_values_field(Field::new("values", DataType::Utf8, false))
+    MapBuilder::new(names(), StringBuilder::new(), StringBuilder::new()).with_values_field(Field::new(
+        "values",
+        DataType::Utf8,
+        false,
+    ))
 }
 
 fn sketch_map() -> MapBuilder<Int16Builder, UInt64Builder> {
-    MapBuilder::new(names(), Int16Builder::new(), UInt64Builder::new())
-        .with_values_field(Field::new("values", DataType::UInt64, false))
+    MapBuilder::new(names(), Int16Builder::new(), UInt64Builder::new()).with_values_field(Field::new(
+        "values",
+        DataType::UInt64,
+        false,
+    ))
 }
 
 fn micros() -> TimestampMicrosecondBuilder {
@@ -161,7 +167,8 @@ impl L7Rows {
     }
 
     fn push_request(&mut self, row: &L7Row<'_>) {
-        let (request, any) = (row.session.request.as_ref(), row.session.request.as_ref().or(row.session.response.as_ref()));
+        let (request, any) =
+            (row.session.request.as_ref(), row.session.request.as_ref().or(row.session.response.as_ref()));
         self.l7_protocol_str.append_value(any.map_or("", |message| message.protocol.as_str()));
         self.version.append_value(any.map_or("", |message| message.version));
         self.r#type.append_value(row.session.kind.as_str());
@@ -252,7 +259,7 @@ fn edge_columns(times: impl Iterator<Item = u32>, edges: &[Edge]) -> Vec<ArrayRe
 }
 
 /// Rows of `application_map`; `None` if there are none.
-pub(crate) fn application(rows: &[(u32, ApplicationKey, Application)]) -> Option<RecordBatch> {
+pub(crate) fn application(rows: &[ApplicationRow]) -> Option<RecordBatch> {
     if rows.is_empty() {
         return None;
     }
@@ -285,7 +292,7 @@ pub(crate) fn application(rows: &[(u32, ApplicationKey, Application)]) -> Option
 }
 
 /// Rows of `network_map`; `None` if there are none.
-pub(crate) fn network(rows: &[(u32, Edge, Network)]) -> Option<RecordBatch> {
+pub(crate) fn network(rows: &[NetworkRow]) -> Option<RecordBatch> {
     if rows.is_empty() {
         return None;
     }
@@ -336,6 +343,7 @@ pub(crate) fn self_metric(second: u32, values: &[(&str, f64)]) -> RecordBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::ApplicationKey;
 
     #[test]
     fn the_log_has_the_columns_of_the_catalog() {

@@ -64,7 +64,7 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
         })
         .map_err(|error| AgentError::Thread(error.to_string()))?;
     let loaded = ready.await.map_err(|_| AgentError::Thread("it ended early".to_owned()))?;
-    let capabilities = hadal_bpf::capabilities(loaded.as_ref().map(|()| ()));
+    let capabilities = hadal_bpf::capabilities(loaded.as_ref().copied());
     loaded?;
     tracing::info!(agent, level = "A", "capturing socket calls");
     let register = RegisterRequest {
@@ -190,7 +190,10 @@ impl Capture {
                 settings_version: report.settings_version,
             };
             (report.at, report.requests) = (Instant::now(), 0);
-            self.send_all(pipeline, vec![Outgoing::Batch(&catalog::SELF_METRIC, figures(&status)), Outgoing::Status(status)]);
+            self.send_all(
+                pipeline,
+                vec![Outgoing::Batch(&catalog::SELF_METRIC, figures(&status)), Outgoing::Status(status)],
+            );
         }
     }
 

@@ -74,7 +74,13 @@ pub(crate) enum Met {
 
 impl Sockets {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { by_cookie: HashMap::new(), by_tuple: HashMap::new(), by_addresses: HashMap::new(), listeners: HashMap::new(), limit }
+        Self {
+            by_cookie: HashMap::new(),
+            by_tuple: HashMap::new(),
+            by_addresses: HashMap::new(),
+            listeners: HashMap::new(),
+            limit,
+        }
     }
 
     /// Takes a socket's identity, from its first event or from the list of older sockets.

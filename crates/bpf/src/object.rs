@@ -120,7 +120,9 @@ impl Bpf {
         }
         let map = |name: &str| {
             let found = object.maps().find(|map| map.name() == name);
-            found.ok_or_else(|| libbpf_rs::Error::from_raw_os_error(libc::ENOENT)).and_then(|map| MapHandle::try_from(&map))
+            found
+                .ok_or_else(|| libbpf_rs::Error::from_raw_os_error(libc::ENOENT))
+                .and_then(|map| MapHandle::try_from(&map))
         };
         let open = |name: &str| map(name).map_err(kernel(format!("open the map {name}")));
         Ok(Self {
@@ -231,4 +233,3 @@ fn attach(program: &mut ProgramMut<'_>, name: &str) -> Result<Link, Error> {
 fn quiet_libbpf() {
     libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, _| {})));
 }
-

@@ -18,8 +18,8 @@ pub(crate) struct Config {
 /// Reads the file; all defaults without one.
 pub(crate) fn load(path: Option<&Path>) -> anyhow::Result<Config> {
     let Some(path) = path else { return Ok(Config::default()) };
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
     toml::from_str(&text).with_context(|| format!("the configuration {} is wrong", path.display()))
 }
 

@@ -23,7 +23,7 @@ fn library() -> Capability {
 /// Prints each check; exit code 0 if all is well, 1 if something is degraded, 2 if something is missing.
 pub(crate) fn run(options: &DoctorOptions) -> ExitCode {
     let loaded = Bpf::load(hadal_bpf::Config::default()).map(drop);
-    let mut checks = hadal_bpf::capabilities(loaded.as_ref().map(|()| ()));
+    let mut checks = hadal_bpf::capabilities(loaded.as_ref().copied());
     checks.push(library());
     for check in &checks {
         if options.json {

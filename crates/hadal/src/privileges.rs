@@ -22,7 +22,8 @@ pub(crate) fn drop_to(user: &str, data: &Path) -> anyhow::Result<()> {
         return Ok(());
     }
     let found = User::from_name(user).ok().flatten();
-    let found = found.with_context(|| format!("there is no user {user}: create it, or choose another one with --user"))?;
+    let found =
+        found.with_context(|| format!("there is no user {user}: create it, or choose another one with --user"))?;
     if found.uid.is_root() {
         return Ok(());
     }

@@ -26,12 +26,11 @@ pub(crate) fn run(options: &QueryOptions) -> anyhow::Result<()> {
     let url = format!("{}/v1/query", options.url.trim_end_matches('/'));
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
     let body = json!({"db": options.db, "sql": options.sql}).to_string();
-    let mut response = agent
-        .post(&url)
-        .content_type("application/json")
-        .send(body)
-        .with_context(|| format!("no server answers at {}: start it with `hadal up`, or name another one with --url", options.url))?;
-    let text = response.body_mut().with_config().limit(1 << 30).read_to_string().context("the answer does not arrive")?;
+    let mut response = agent.post(&url).content_type("application/json").send(body).with_context(|| {
+        format!("no server answers at {}: start it with `hadal up`, or name another one with --url", options.url)
+    })?;
+    let text =
+        response.body_mut().with_config().limit(1 << 30).read_to_string().context("the answer does not arrive")?;
     let answer: Answer = serde_json::from_str(&text).with_context(|| format!("{url} is not a Hadal server"))?;
     let Some(table) = answer.result else { bail!("{}: {}", answer.status, answer.description) };
     print!("{}", render(&table, options.format));
@@ -96,7 +95,10 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        Table { columns: vec!["name".into(), "n".into()], values: vec![vec![json!("a,b"), json!("7")], vec![json!("é"), json!(12)]] }
+        Table {
+            columns: vec!["name".into(), "n".into()],
+            values: vec![vec![json!("a,b"), json!("7")], vec![json!("é"), json!(12)]],
+        }
     }
 
     #[test]

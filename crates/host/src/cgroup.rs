@@ -53,7 +53,11 @@ mod tests {
         check(&format!("/system.slice/docker-{ID}.scope"), true, None);
         check(&format!("/kubepods.slice/kubepods-pod1.slice/cri-containerd-{ID}.scope"), true, None);
         check(&format!("/kubepods/besteffort/pod1/{ID}/init"), true, None);
-        check(&format!("/system.slice/containerd.service/kubepods:cri-containerd:{ID}"), true, Some("containerd.service"));
+        check(
+            &format!("/system.slice/containerd.service/kubepods:cri-containerd:{ID}"),
+            true,
+            Some("containerd.service"),
+        );
         assert_eq!(scope_of("garbage\n::\n"), Scope::default());
     }
 }

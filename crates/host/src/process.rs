@@ -51,7 +51,11 @@ fn program_path(executable: String, invoked: &str) -> String {
         return executable;
     }
     let alias = format!("{folder}/{called}");
-    if fs::canonicalize(&alias).is_ok_and(|target| target.as_os_str() == executable.as_str()) { alias } else { executable }
+    if fs::canonicalize(&alias).is_ok_and(|target| target.as_os_str() == executable.as_str()) {
+        alias
+    } else {
+        executable
+    }
 }
 
 /// Whether a process runs an executable of this name.
@@ -72,7 +76,9 @@ mod tests {
         fs::write(path("redis-check-rdb"), "").unwrap();
         std::os::unix::fs::symlink(path("redis-check-rdb"), path("redis-server")).unwrap();
         std::os::unix::fs::symlink(path("redis-check-rdb"), path("redis")).unwrap();
-        let check = |invoked: &str, want: &str| assert_eq!(program_path(path("redis-check-rdb"), invoked), path(want), "{invoked}");
+        let check = |invoked: &str, want: &str| {
+            assert_eq!(program_path(path("redis-check-rdb"), invoked), path(want), "{invoked}")
+        };
         check("redis-server *:6379", "redis-server");
         check("/usr/bin/redis-server", "redis-server");
         check("redis", "redis-check-rdb");

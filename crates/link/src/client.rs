@@ -14,9 +14,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
-use crate::control::{
-    Capability, ControlClient, EntityFacts, FactsRequest, RegisterRequest, Settings, StatusRequest,
-};
+use crate::control::{Capability, ControlClient, EntityFacts, FactsRequest, RegisterRequest, Settings, StatusRequest};
 use crate::wire::{BatchId, Encoder, Origin, schema_mismatch};
 
 /// What the agent hands to the uploader, in order.
@@ -82,8 +80,7 @@ struct Uploader {
 
 /// Runs until `outgoing` is closed and everything was sent, or one more second has passed.
 pub async fn run(config: Config, mut outgoing: mpsc::Receiver<Outgoing>, notices: mpsc::Sender<Notice>) {
-    let mut uploader =
-        Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), rows: 0 };
+    let mut uploader = Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), rows: 0 };
     let mut wait = Duration::from_millis(100);
     loop {
         match uploader.session(&mut outgoing).await {
@@ -151,11 +148,7 @@ impl Uploader {
         self.send_facts(control, entities).await
     }
 
-    async fn send_facts(
-        &self,
-        control: &mut ControlClient<Channel>,
-        entities: Vec<EntityFacts>,
-    ) -> Result<(), Status> {
+    async fn send_facts(&self, control: &mut ControlClient<Channel>, entities: Vec<EntityFacts>) -> Result<(), Status> {
         for part in entities.chunks(1000) {
             let agent = self.config.register.agent.clone();
             control.facts(FactsRequest { agent, entities: part.to_vec() }).await?;
@@ -294,9 +287,9 @@ impl Session {
         let Some((encoder, sender)) = stream.open.as_mut() else { return Ok(()) };
         let Some(pending) = stream.pending.get(index) else { return Ok(()) };
         let id = BatchId { seq: pending.seq };
-        let messages = encoder.batch(&pending.batch, id).map_err(|error| {
-            Status::internal(format!("a batch of {} does not encode: {error}", stream.table.name))
-        })?;
+        let messages = encoder
+            .batch(&pending.batch, id)
+            .map_err(|error| Status::internal(format!("a batch of {} does not encode: {error}", stream.table.name)))?;
         for message in messages {
             if sender.send(message).await.is_err() {
                 stream.open = None;

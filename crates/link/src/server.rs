@@ -66,8 +66,9 @@ impl<S: Sink> FlightService for Ingest<S> {
     async fn do_put(&self, request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {
         let mut messages = request.into_inner();
         let first = messages.message().await?.ok_or_else(|| Status::invalid_argument("the stream is empty"))?;
-        let table = table_of(first.flight_descriptor.as_ref())
-            .ok_or_else(|| Status::invalid_argument("the descriptor's path is not [database, table] of a known table"))?;
+        let table = table_of(first.flight_descriptor.as_ref()).ok_or_else(|| {
+            Status::invalid_argument("the descriptor's path is not [database, table] of a known table")
+        })?;
         let origin = Origin::decode(first.app_metadata.clone())
             .map_err(|error| Status::invalid_argument(format!("the first message's metadata is no origin: {error}")))?;
         let (origin, sink) = (Arc::new(origin), Arc::clone(&self.0));

@@ -6,4 +6,6 @@ pub mod catalog;
 pub mod enums;
 pub mod sketch;
 
-pub use enums::{Direction, L7Protocol, MessageType, ObservationPoint, LossCause, ResponseStatus, SignalSource, Transport};
+pub use enums::{
+    Direction, L7Protocol, LossCause, MessageType, ObservationPoint, ResponseStatus, SignalSource, Transport,
+};

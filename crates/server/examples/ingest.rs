@@ -75,7 +75,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     while tokio::net::TcpStream::connect(config.http).await.is_err() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    println!("ingest: {BATCHES} batches of {BATCH} rows, {} columns, agent's encoder and server in one process", L7_FLOW_LOG.columns.len());
+    println!(
+        "ingest: {BATCHES} batches of {BATCH} rows, {} columns, agent's encoder and server in one process",
+        L7_FLOW_LOG.columns.len()
+    );
     println!("{:>6}  {:>10}  {:>22}", "round", "rows/s", "CPU s per million rows");
     let rows = (BATCH * BATCHES) as f64;
     let mut rates = Vec::new();

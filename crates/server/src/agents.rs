@@ -68,9 +68,7 @@ impl Agents {
     }
 
     pub(crate) fn numbers(&self, name: &str, boot: u64) -> Option<AgentNumbers> {
-        self.with(|agents| {
-            agents.get(name).filter(|agent| agent.introduction.boot == boot).map(|agent| agent.numbers)
-        })
+        self.with(|agents| agents.get(name).filter(|agent| agent.introduction.boot == boot).map(|agent| agent.numbers))
     }
 
     pub(crate) fn count_loss(&self, name: &str, cause: LossCause, count: u64) {

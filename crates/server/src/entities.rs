@@ -102,7 +102,13 @@ impl EntityRegistry {
         self.commit(&mut entities, changed).await
     }
 
-    fn apply(&self, key: u64, tags: &Tags, known: Option<&StoredEntity>, count: usize) -> Result<Option<StoredEntity>, Status> {
+    fn apply(
+        &self,
+        key: u64,
+        tags: &Tags,
+        known: Option<&StoredEntity>,
+        count: usize,
+    ) -> Result<Option<StoredEntity>, Status> {
         let fresh = |tags: Tags| {
             if count >= self.limit {
                 let message = format!("there are {} entities already: raise max_entities", self.limit);
@@ -118,7 +124,11 @@ impl EntityRegistry {
         }
     }
 
-    async fn commit(&self, entities: &mut HashMap<u32, StoredEntity>, changed: Vec<StoredEntity>) -> Result<(), Status> {
+    async fn commit(
+        &self,
+        entities: &mut HashMap<u32, StoredEntity>,
+        changed: Vec<StoredEntity>,
+    ) -> Result<(), Status> {
         if changed.is_empty() {
             return Ok(());
         }
@@ -139,7 +149,8 @@ impl EntityRegistry {
         let engine = Arc::clone(&self.engine);
         let insert = tokio::task::spawn_blocking(move || {
             let (first, last) = (&entities[0], &entities[entities.len() - 1]);
-            let token = format!("entity {}.{} {}.{} {}", first.id, first.version, last.id, last.version, entities.len());
+            let token =
+                format!("entity {}.{} {}.{} {}", first.id, first.version, last.id, last.version, entities.len());
             engine.insert(&catalog::ENTITY.sql_name(""), &entity_batch(&entities), &token)
         });
         insert.await.map_err(unavailable)?.map_err(unavailable)?;
@@ -153,7 +164,8 @@ impl EntityRegistry {
 
     /// Ids of keys. A key without facts gets an id now and its tags when they come.
     pub(crate) async fn ids(&self, keys: &[u64]) -> Result<HashMap<u64, u32>, Status> {
-        let unknown: Vec<_> = keys.iter().filter(|key| self.id(**key).is_none()).map(|key| (*key, Tags::new())).collect();
+        let unknown: Vec<_> =
+            keys.iter().filter(|key| self.id(**key).is_none()).map(|key| (*key, Tags::new())).collect();
         if !unknown.is_empty() {
             self.learn(unknown).await?;
         }

@@ -38,7 +38,9 @@ impl App {
     ) -> Result<T, answer::ApiError> {
         let app = Arc::clone(self);
         let outcome = tokio::task::spawn_blocking(move || work(&*app.engine)).await;
-        outcome.map_err(|error| answer::ApiError::internal(format!("the query ended early: {error}")))?.map_err(Into::into)
+        outcome
+            .map_err(|error| answer::ApiError::internal(format!("the query ended early: {error}")))?
+            .map_err(Into::into)
     }
 }
 

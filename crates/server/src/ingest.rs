@@ -92,7 +92,8 @@ impl Sink for Ingest {
         // 12 bits of agent, 12 of its start, 40 of the row in that start.
         let prefix = u64::from(numbers.agent & 0xfff) << 52 | u64::from(numbers.boot & 0xfff) << 40;
         let context = Context { agent: &origin.agent, first_id: prefix | (before.rows & 0xff_ffff_ffff) };
-        let labelled = label(incoming.table, &batch, &ids, context).map_err(|error| Status::internal(error.to_string()))?;
+        let labelled =
+            label(incoming.table, &batch, &ids, context).map_err(|error| Status::internal(error.to_string()))?;
         let (done, inserted) = oneshot::channel();
         let waiting =
             Waiting { agent: origin.agent.clone(), boot: origin.boot, position, batch: labelled, done, room: None };

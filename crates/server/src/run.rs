@@ -132,8 +132,7 @@ async fn serve(
         rows: config.coalesce_rows,
         max_waiting_rows: config.max_waiting_rows,
     };
-    let coalescer =
-        Arc::new(Coalescer::new(Arc::clone(&engine), catalog.clone(), coalesce, Arc::clone(&totals)));
+    let coalescer = Arc::new(Coalescer::new(Arc::clone(&engine), catalog.clone(), coalesce, Arc::clone(&totals)));
     let dictionary = tokio::spawn(Arc::clone(&entities).keep_dictionary_fresh());
     let ledger = tokio::spawn(keep_ledger(Arc::clone(&agents), Arc::clone(&engine)));
     let ingest = Ingest {
@@ -149,14 +148,7 @@ async fn serve(
         entities: Arc::clone(&entities),
         settings: settings(config),
     };
-    let app = Arc::new(App {
-        store_version: engine.version(),
-        engine,
-        agents,
-        entities,
-        totals,
-        started_s: now_s(),
-    });
+    let app = Arc::new(App { store_version: engine.version(), engine, agents, entities, totals, started_s: now_s() });
     tracing::info!(page = %format_args!("http://{}", config.http), agents = %config.agents, "ready");
     let outcome = tokio::select! {
         served = serve_grpc(grpc, ingest, control) => served,

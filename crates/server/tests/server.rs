@@ -1,4 +1,5 @@
 //! A real server with a real store, driven over its ports. One test: the engine allows one data path per process.
+#![allow(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,9 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> (u16, Value) {
-        call(ureq::get(format!("http://{}{path}", self.config.http)).config().http_status_as_error(false).build().call())
+        call(
+            ureq::get(format!("http://{}{path}", self.config.http)).config().http_status_as_error(false).build().call(),
+        )
     }
 
     /// Answer of `/v1/query`.
@@ -194,7 +197,8 @@ async fn a_batch_sent_again_counts_once(server: &Server) {
         assert_eq!(acknowledged, [1]);
     }
     // Batches that are inserted together share their words.
-    let (acknowledged, _) = server.put(stream(&L7_FLOW_LOG, 8, &[(1, batch.clone()), (2, batch.clone()), (3, batch)])).await;
+    let (acknowledged, _) =
+        server.put(stream(&L7_FLOW_LOG, 8, &[(1, batch.clone()), (2, batch.clone()), (3, batch)])).await;
     assert_eq!(acknowledged, [1, 2, 3]);
     assert_eq!(server.value("SELECT count() FROM l7_flow_log"), (4 * ROWS).to_string());
     assert_eq!(server.value("SELECT uniqExact(_id) FROM l7_flow_log"), (4 * ROWS).to_string());
@@ -228,9 +232,7 @@ async fn bad_batches_are_refused(server: &Server) {
     let garbage = FlightData { data_header: vec![7; 64].into(), ..whole[0].clone() };
     refused("garbage", server.put(vec![garbage]).await, Code::InvalidArgument);
     // The agent's uploader does not even send such a batch, and counts it.
-    let notices = server
-        .upload(9, vec![Outgoing::Batch(&APPLICATION_MAP, sample(&L7_FLOW_LOG))])
-        .await;
+    let notices = server.upload(9, vec![Outgoing::Batch(&APPLICATION_MAP, sample(&L7_FLOW_LOG))]).await;
     assert!(notices.contains(&Notice::Refused(ROWS as u64)), "{notices:?}");
 }
 

@@ -125,7 +125,11 @@ fn parse(filter: &str) -> Result<Vec<Term>, QueryError> {
         cursor.skip_blanks();
         let Some(operator) = cursor.operator() else {
             let length = key.chars().count();
-            return Err(QueryError::new(format!("an operator is missing after {key}: = != ~ !~ > >= < <="), key_at, length));
+            return Err(QueryError::new(
+                format!("an operator is missing after {key}: = != ~ !~ > >= < <="),
+                key_at,
+                length,
+            ));
         };
         cursor.skip_blanks();
         let value_at = cursor.at;
@@ -245,7 +249,7 @@ fn duration_us(text: &str) -> Option<u64> {
     let units = [("us", 1.0), ("µs", 1.0), ("ms", 1e3), ("s", 1e6)];
     let (number, factor) = units.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, factor)))?;
     let number: f64 = number.trim().parse().ok()?;
-    (number >= 0.0 && number < 1e12).then_some((number * factor).round() as u64)
+    (0.0..1e12).contains(&number).then_some((number * factor).round() as u64)
 }
 
 #[cfg(test)]
@@ -267,11 +271,24 @@ mod tests {
     fn terms() {
         use Target::{Log, Metrics};
         check("", Log, "1");
-        check("service = cart", Log, "(`auto_service` IN ('cart') OR `auto_service` IN ('cart'))".replace("`auto_service` IN ('cart') OR `auto_service`", "`auto_service_0` IN ('cart') OR `auto_service_1`").as_str());
+        check(
+            "service = cart",
+            Log,
+            "(`auto_service` IN ('cart') OR `auto_service` IN ('cart'))"
+                .replace(
+                    "`auto_service` IN ('cart') OR `auto_service`",
+                    "`auto_service_0` IN ('cart') OR `auto_service_1`",
+                )
+                .as_str(),
+        );
         check("service!=cart", Log, "(`auto_service_0` NOT IN ('cart') AND `auto_service_1` NOT IN ('cart'))");
         check("auto_service_1 = a|\"b c\"", Log, "`auto_service_1` IN ('a', 'b c')");
         check("latency>=1.5ms code=500", Log, "`response_duration` >= 1500 AND `response_code` IN (500)");
-        check("endpoint ~ cart and host_0 = h", Log, "(positionCaseInsensitiveUTF8(`endpoint`, 'cart') > 0) AND `host_0` IN ('h')");
+        check(
+            "endpoint ~ cart and host_0 = h",
+            Log,
+            "(positionCaseInsensitiveUTF8(`endpoint`, 'cart') > 0) AND `host_0` IN ('h')",
+        );
         check("status = server_error|timeout", Metrics, "(server_error > 0 OR timeout > 0)");
         check("latency > 1s", Metrics, "rrt_max > 1000000");
         check("domain = \"\"", Log, "`request_domain` IN ('')");
@@ -299,7 +316,8 @@ mod tests {
     #[test]
     fn any_text_is_answered() {
         for length in 0..40 {
-            let text: String = "service = \"a|b\\\" latency>=1ms ~!=<é".chars().cycle().skip(length).take(length).collect();
+            let text: String =
+                "service = \"a|b\\\" latency>=1ms ~!=<é".chars().cycle().skip(length).take(length).collect();
             let _ = filter_to_sql(&text, Target::Log);
         }
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, RwLock};
 
-use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_array::ffi::{FFI_ArrowArray, to_ffi};
+use arrow_array::{Array, RecordBatch, StructArray};
 use arrow_schema::ffi::FFI_ArrowSchema;
 
 use crate::engine::{Engine, Format, Limits, QueryOutput};

@@ -29,7 +29,9 @@ pub enum Error {
         pid: String,
     },
     /// The data directory cannot be used.
-    #[error("cannot use the data directory {path}: {source}; check its owner and mode, or choose another one with --data")]
+    #[error(
+        "cannot use the data directory {path}: {source}; check its owner and mode, or choose another one with --data"
+    )]
     Directory {
         /// The directory.
         path: PathBuf,
@@ -37,7 +39,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The data was written by a newer version.
-    #[error("the data has schema version {found}, this program knows {known}: start the newer version, or another data directory")]
+    #[error(
+        "the data has schema version {found}, this program knows {known}: start the newer version, or another data directory"
+    )]
     SchemaTooNew {
         /// Version found.
         found: u32,

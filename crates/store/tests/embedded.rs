@@ -1,4 +1,5 @@
 //! The embedded engine on a real libchdb. One test: the engine allows one data path per process.
+#![allow(clippy::unwrap_used, reason = "test helpers fail by panicking")]
 
 use hadal_model::catalog::{APPLICATION_MAP, ENTITY, L7_FLOW_LOG, TABLES, Table};
 use hadal_store::{DataDirectory, Embedded, EmbeddedConfig, Engine, Error, Format, Library, find_library, migrate};
@@ -65,8 +66,14 @@ fn every_table_takes_a_batch(engine: &dyn Engine) {
     for table in TABLES.iter().filter(|table| table.name != ENTITY.name) {
         engine.insert(&table.sql_name(table.precision), &batch(table), &format!("first {}", table.name)).unwrap();
     }
-    let row = ask(engine, "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM l7_flow_log ORDER BY start_time LIMIT 1");
-    assert_eq!(row, "2030-03-17 17:46:40\t2030-03-17 17:46:40.000000\t::ffff:10.0.0.1\tl7_protocol_str 0\t200\t{'auto_service':'cart'}");
+    let row = ask(
+        engine,
+        "SELECT time, start_time, ip_0, l7_protocol_str, response_code, attribute FROM l7_flow_log ORDER BY start_time LIMIT 1",
+    );
+    assert_eq!(
+        row,
+        "2030-03-17 17:46:40\t2030-03-17 17:46:40.000000\t::ffff:10.0.0.1\tl7_protocol_str 0\t200\t{'auto_service':'cart'}"
+    );
 }
 
 fn a_repeated_insert_counts_once(engine: &dyn Engine) {
@@ -79,7 +86,9 @@ fn a_repeated_insert_counts_once(engine: &dyn Engine) {
         assert_eq!(ask(engine, &sums), "12\t2", "{precision}");
         let quantile = format!(
             "SELECT round(sketch_quantile(sumMap(rrt_sketch), 0.99)), round(sketch_quantile(sumMap(rrt_sketch), 0)), \
-             sketch_quantile(map()::Map(Int16, UInt64), 0.5) FROM {}", table.sql_name(precision));
+             sketch_quantile(map()::Map(Int16, UInt64), 0.5) FROM {}",
+            table.sql_name(precision)
+        );
         assert_eq!(ask(engine, &quantile), "1013\t7\t\\N", "{precision}");
     }
 }

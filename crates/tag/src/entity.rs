@@ -61,7 +61,10 @@ pub fn process_entity(agent: &str, host: &str, facts: &ProcessFacts) -> Entity {
         hash(&["process", agent, scope, executable, naming]),
         vec![
             ("auto_service", service),
-            ("auto_instance", if short.is_empty() { format!("{name} on {host}") } else { format!("{name} in {short}") }),
+            (
+                "auto_instance",
+                if short.is_empty() { format!("{name} on {host}") } else { format!("{name} in {short}") },
+            ),
             ("auto_service_type", kind.to_owned()),
             ("process_name", name),
             ("executable", executable.to_owned()),

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::builder::{Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder, UInt64Builder};
+use arrow_array::builder::{
+    Int16Builder, MapBuilder, MapFieldNames, StringBuilder, StringDictionaryBuilder, UInt64Builder,
+};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, FixedSizeBinaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
@@ -35,7 +37,9 @@ fn column(name: &str, kind: &DataType, rows: usize, second: u32) -> ArrayRef {
         DataType::UInt16 => Arc::new(UInt16Array::from(vec![80; rows])),
         DataType::UInt32 if name == "time" => Arc::new(UInt32Array::from(vec![second; rows])),
         DataType::UInt32 => Arc::new(UInt32Array::from(vec![7; rows])),
-        DataType::UInt64 if name.ends_with("_entity") => Arc::new(UInt64Array::from_iter_values(numbers().map(|n| n % 64 + 1))),
+        DataType::UInt64 if name.ends_with("_entity") => {
+            Arc::new(UInt64Array::from_iter_values(numbers().map(|n| n % 64 + 1)))
+        }
         DataType::UInt64 => Arc::new(UInt64Array::from(vec![2; rows])),
         DataType::Int32 => Arc::new(Int32Array::from_iter(numbers().map(|n| (n % 3 != 1).then_some(200)))),
         DataType::Float64 => Arc::new(Float64Array::from(vec![1.5; rows])),

@@ -56,7 +56,8 @@ pub const L7_FLOW_LOG: Table = Table {
         Column::new("response_code", Kind::NullableI32, "The protocol's own code."),
         Column::new("response_exception", Kind::Text, "Error text."),
         Column::new("response_result", Kind::Text, "Short result."),
-        Column::new("response_duration", Kind::U64, "First byte of the request to last byte of the response.").unit("us"),
+        Column::new("response_duration", Kind::U64, "First byte of the request to last byte of the response.")
+            .unit("us"),
         Column::new("request_length", Kind::U64, "Bytes of the request, body included.").unit("byte"),
         Column::new("response_length", Kind::U64, "Bytes of the response, body included.").unit("byte"),
         Column::new("syscall_trace_id_request", Kind::U64, "Context of the request's socket call."),
@@ -108,7 +109,10 @@ pub const APPLICATION_MAP: Table = Table {
         Column::new("rrt_sum", Kind::U64, "Sum of response times.").unit("us").sum(),
         Column::new("rrt_count", Kind::U64, "Number of response times.").sum(),
         Column::new("rrt_max", Kind::U64, "Longest response time.").unit("us").max(),
-        Column { merge: Merge::SumMap, ..Column::new("rrt_sketch", Kind::Sketch, "Response times by logarithmic bucket.") },
+        Column {
+            merge: Merge::SumMap,
+            ..Column::new("rrt_sketch", Kind::Sketch, "Response times by logarithmic bucket.")
+        },
     ],
 };
 

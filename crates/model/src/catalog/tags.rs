@@ -11,7 +11,10 @@ pub struct Tag {
 
 /// All tags, in the order they are shown.
 pub const TAGS: &[Tag] = &[
-    Tag { name: "auto_service", doc: "Best name of the service: custom, Kubernetes service, workload, process or address." },
+    Tag {
+        name: "auto_service",
+        doc: "Best name of the service: custom, Kubernetes service, workload, process or address.",
+    },
     Tag { name: "auto_instance", doc: "Best name of the instance: pod, process on its host, or address." },
     Tag { name: "auto_service_type", doc: "What auto_service names: process, container, unit, address, internet." },
     Tag { name: "process_name", doc: "Name of the program: its executable, or what its interpreter runs." },

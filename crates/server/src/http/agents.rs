@@ -100,9 +100,8 @@ pub(crate) async fn list(
     Query(range): Query<RangeParams>,
 ) -> Result<Json<AgentsAnswer>, ApiError> {
     let span = range.range()?;
-    let (losses, data_bytes) = app
-        .blocking(move |engine| Ok::<_, MapError>((fetch::losses(engine, span)?, data_bytes(engine)?)))
-        .await?;
+    let (losses, data_bytes) =
+        app.blocking(move |engine| Ok::<_, MapError>((fetch::losses(engine, span)?, data_bytes(engine)?))).await?;
     let agents = app.agents.all().into_iter().map(|agent| line(agent, &losses)).collect();
     let seconds = (now_s() - app.started_s).max(1.0);
     let rows = app.totals.rows.load(Ordering::Relaxed);
@@ -130,7 +129,8 @@ fn line(agent: AgentState, losses: &[Loss]) -> AgentLine {
     let state = agent.state();
     let (introduction, status) = (agent.introduction, agent.status);
     let own = losses.iter().filter(|loss| loss.agent == introduction.agent);
-    let loss = own.map(|loss| CauseLine { cause: loss.cause.clone(), count: loss.count, description: describe(&loss.cause) });
+    let loss =
+        own.map(|loss| CauseLine { cause: loss.cause.clone(), count: loss.count, description: describe(&loss.cause) });
     AgentLine {
         loss: loss.collect(),
         agent: introduction.agent,

@@ -13,11 +13,11 @@ use utoipa::{IntoParams, ToSchema};
 use super::App;
 use super::answer::{ApiError, ErrorBody};
 use super::params::RangeParams;
+use crate::agents::now_s;
+use crate::map::MapError;
 use crate::map::assemble::{Edge, Node, Scale, assemble};
 use crate::map::detail::{Instance, Line, Point, instances, lines, series};
 use crate::map::fetch::{self, Question, Range, Row};
-use crate::agents::now_s;
-use crate::map::MapError;
 
 /// Points of a sparkline.
 const SPARKS: u32 = 30;
@@ -85,7 +85,13 @@ pub(crate) async fn map(
     app.blocking(move |engine| build(engine, range, &filter, &group_by, agents)).await.map(Json)
 }
 
-fn build(engine: &dyn Engine, range: Range, filter: &str, group_by: &str, agents: usize) -> Result<MapAnswer, MapError> {
+fn build(
+    engine: &dyn Engine,
+    range: Range,
+    filter: &str,
+    group_by: &str,
+    agents: usize,
+) -> Result<MapAnswer, MapError> {
     let question = Question { range, filter, group_by, step: range.step(SPARKS), and: String::new() };
     let requests = fetch::edges(engine, &question)?;
     // A filter on requests says nothing about connections: then edges without requests are left out.

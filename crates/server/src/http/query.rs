@@ -101,12 +101,16 @@ async fn answer(app: Arc<App>, headers: &HeaderMap, body: &[u8]) -> Result<Query
     })?;
     let (sql, _) = statement_format(&body.sql);
     let run = move || app.engine.query_as_user(&database, &sql, Format::JsonCompact);
-    let output = tokio::task::spawn_blocking(run).await.map_err(|error| {
-        Box::new(failed(StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR", error.to_string()))
-    })?;
+    let output = tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|error| Box::new(failed(StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR", error.to_string())))?;
     let output = output.map_err(|error| Box::new(store_failed(&error)))?;
     let compact: Compact = serde_json::from_slice(&output.bytes).map_err(|error| {
-        Box::new(failed(StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR", format!("the answer does not decode: {error}")))
+        Box::new(failed(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "SERVER_ERROR",
+            format!("the answer does not decode: {error}"),
+        ))
     })?;
     let columns = compact.meta.iter().map(|column| column.name.clone()).collect();
     Ok(QueryResult { columns, values: compact.data, schemas: compact.meta })

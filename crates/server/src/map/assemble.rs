@@ -131,8 +131,7 @@ pub(crate) fn assemble(
     tags: &HashMap<u32, HashMap<String, String>>,
     scale: Scale,
 ) -> (Vec<Node>, Vec<Edge>) {
-    let rows: Vec<Row> =
-        one_point_per_edge(requests).into_iter().chain(one_point_per_edge(connections)).collect();
+    let rows: Vec<Row> = one_point_per_edge(requests).into_iter().chain(one_point_per_edge(connections)).collect();
     let mut edges: BTreeMap<(String, String), Sums> = BTreeMap::new();
     let mut nodes: BTreeMap<String, Sums> = BTreeMap::new();
     let mut members: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
@@ -262,7 +261,8 @@ mod tests {
     #[test]
     fn groups_fold_entities_and_keep_common_tags() {
         let rows = vec![row((1, "a"), (2, "b"), "s-p", "HTTP1", 1), row((1, "a"), (3, "b"), "s-p", "HTTP1", 2)];
-        let tag = |host: &str| HashMap::from([("host".to_owned(), host.to_owned()), ("zone".to_owned(), "z".to_owned())]);
+        let tag =
+            |host: &str| HashMap::from([("host".to_owned(), host.to_owned()), ("zone".to_owned(), "z".to_owned())]);
         let tags = HashMap::from([(2, tag("x")), (3, tag("y"))]);
         let (nodes, edges) = assemble(rows, vec![], &tags, SCALE);
         assert_eq!((edges.len(), edges[0].requests), (1, 3));

@@ -83,7 +83,7 @@ pub(crate) fn lines(rows: Vec<Row>, watched: u32, key: impl Fn(&Row) -> (String,
             p99_us: stats.quantile(0.99),
         })
         .collect();
-    lines.sort_by(|left, right| right.requests.cmp(&left.requests));
+    lines.sort_by_key(|line| std::cmp::Reverse(line.requests));
     lines
 }
 
