@@ -8,7 +8,7 @@ SHELL := /bin/bash
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/hadal/target
 export npm_config_cache ?= $(HOME)/.cache/npm
 HADAL := $(CARGO_TARGET_DIR)/release/hadal
-DATA ?= $(HOME)/.local/share/hadal
+DATA ?= /var/lib/hadal
 
 .PHONY: up demo test bench build web setup lint clean
 

@@ -1,5 +1,9 @@
 //! Kernel events become rows. Reads no clock; all times are given.
 
+mod edges;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -10,7 +14,7 @@ use hadal_link::client::Outgoing;
 use hadal_link::control::EntityFacts;
 use hadal_model::catalog;
 use hadal_model::{LossCause, MessageType, ObservationPoint};
-use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts, process_entity};
+use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
 
 use crate::config::AgentConfig;
 use crate::metrics::{ApplicationKey, Edge, Metrics};
@@ -368,76 +372,6 @@ impl Pipeline {
         if !facts.is_empty() {
             self.batches.push(Outgoing::Facts(facts));
         }
-    }
-
-    /// The edge a socket is an end of; `None` while its role is not known, or if either end is not recorded.
-    fn edge_of(&mut self, cookie: u64) -> Option<Edge> {
-        let socket = self.sockets.get(cookie)?;
-        if socket.ignored {
-            return None;
-        }
-        let is_client = socket.role()? == Role::Client;
-        let server_port = if is_client { socket.remote.port() } else { socket.local.port() };
-        let own = self.own_entity(cookie, is_client)?;
-        let peer = self.peer_entity(cookie, is_client)?;
-        let (client, server, point) = if is_client {
-            (own, peer, ObservationPoint::ClientProcess)
-        } else {
-            (peer, own, ObservationPoint::ServerProcess)
-        };
-        Some(Edge { client, server, point, server_port })
-    }
-
-    fn own_entity(&mut self, cookie: u64, is_client: bool) -> Option<u64> {
-        let socket = self.sockets.get(cookie)?;
-        if let Some(entity) = socket.entity {
-            return Some(entity);
-        }
-        let listener = if is_client { None } else { self.sockets.listener_of_local(socket) };
-        let pid = if socket.pid != 0 { socket.pid } else { listener? };
-        let local = socket.local.ip();
-        let entity = match self.process_entity(pid) {
-            Some(entity) => entity,
-            None => self.address_entity(local, !is_client),
-        };
-        self.sockets.get_mut(cookie)?.entity = Some(entity);
-        Some(entity)
-    }
-
-    /// The other end: a process of this host if there is one, else what its address stands for.
-    fn peer_entity(&mut self, cookie: u64, peer_is_server: bool) -> Option<u64> {
-        let socket = self.sockets.get(cookie)?;
-        if let Some(entity) = socket.peer {
-            return Some(entity);
-        }
-        let remote = socket.remote.ip();
-        let listener = if peer_is_server { self.sockets.listener_of_remote(socket) } else { None };
-        let peer = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer).map(|found| (peer, found)));
-        let found_pid = peer.as_ref().map_or(0, |(_, found)| found.pid);
-        let pid = if found_pid != 0 { Some(found_pid) } else { listener };
-        if peer.is_some_and(|(_, found)| found.ignored) || pid.is_some_and(|pid| self.ignored.contains(&pid)) {
-            self.sockets.get_mut(cookie)?.ignored = true;
-            self.decisions.push(Decision::Socket(cookie, Policy::Ignore));
-            return None;
-        }
-        let Some(entity) = pid.and_then(|pid| self.process_entity(pid)) else {
-            return Some(self.address_entity(remote, peer_is_server));
-        };
-        // A listener's process may hand the connection to another one; only the connection's own user is final.
-        if found_pid != 0 {
-            self.sockets.get_mut(cookie)?.peer = Some(entity);
-        }
-        Some(entity)
-    }
-
-    fn process_entity(&mut self, pid: u32) -> Option<u64> {
-        let facts = self.processes.facts(pid, &*self.source)?;
-        Some(self.entities.intern(process_entity(&self.agent, &self.host, &facts)))
-    }
-
-    fn address_entity(&mut self, address: std::net::IpAddr, is_server: bool) -> u64 {
-        let entity = self.addresses.entity(&self.agent, address, is_server);
-        self.entities.intern(entity)
     }
 
     /// Lets requests time out and closes holes; several times per second.

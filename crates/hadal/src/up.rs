@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
@@ -80,11 +81,19 @@ fn agent_arguments(options: &UpOptions, agents: SocketAddr) -> Vec<String> {
     arguments
 }
 
-/// Waits until the server takes connections.
+/// Waits until the server answers.
 async fn ready(address: SocketAddr) {
-    while tokio::net::TcpStream::connect(address).await.is_err() {
+    while !answers(address).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+async fn answers(address: SocketAddr) -> std::io::Result<bool> {
+    let mut connection = tokio::net::TcpStream::connect(address).await?;
+    connection.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await?;
+    Ok(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
 }
 
 fn start(arguments: &[String]) -> anyhow::Result<Child> {

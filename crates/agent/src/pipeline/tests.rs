@@ -1,0 +1,228 @@
+//! Events in, batches out.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, UInt64Type};
+use arrow_array::RecordBatch;
+use hadal_abi::{CloseEvent, DataEvent, Header, ProcessEvent, SocketEvent};
+
+use super::*;
+
+const CLIENT: u32 = 100;
+const SERVER: u32 = 200;
+const SECOND: u64 = 1_000_000;
+
+/// Two programs that run, and nothing else.
+struct Two;
+
+impl ProcessSource for Two {
+    fn facts(&self, pid: u32) -> Option<ProcessFacts> {
+        let executable = match pid {
+            CLIENT => "/usr/bin/curl",
+            SERVER => "/usr/sbin/nginx",
+            _ => return None,
+        };
+        Some(ProcessFacts { executable: executable.to_owned(), ..ProcessFacts::default() })
+    }
+
+    fn resolve(&self, path: &str) -> String {
+        path.to_owned()
+    }
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::new(&AgentConfig::default(), "agent", "host", 1, Box::new(Two))
+}
+
+fn header(pid: u32, kind: u32, time_us: u64) -> Header {
+    Header { time_ns: time_us * 1000, kind, pid, tid: pid, reserved: 0 }
+}
+
+fn address(last: u8) -> [u8; 16] {
+    std::net::Ipv4Addr::new(127, 0, 0, last).to_ipv6_mapped().octets()
+}
+
+fn socket(cookie: u64, pid: u32, role: u32, local_port: u16, remote_port: u16) -> SocketEvent {
+    SocketEvent {
+        header: header(pid, abi::EVENT_SOCKET, SECOND),
+        cookie,
+        netns: 1,
+        family: 2,
+        policy: 0,
+        role,
+        state: 1,
+        local_address: address(1),
+        remote_address: address(1),
+        local_port,
+        remote_port,
+        connect_us: 0,
+        from_start: 0,
+        send_seq: 0,
+        receive_seq: 0,
+        reserved: 0,
+    }
+}
+
+fn data(pipeline: &mut Pipeline, cookie: u64, pid: u32, egress: bool, time_us: u64, bytes: &[u8]) {
+    let event = DataEvent {
+        header: header(pid, abi::EVENT_DATA, time_us),
+        cookie,
+        context: 0,
+        counter: 0,
+        seq: 1,
+        length: bytes.len() as u32,
+        captured: bytes.len() as u32,
+        direction: u32::from(egress),
+        srtt_us: 50,
+        retransmits: 0,
+        send_window: 0,
+        receive_window: 0,
+    };
+    pipeline.event(Event::Data(event, bytes));
+}
+
+const REQUEST: &[u8] = b"GET /item/7 HTTP/1.1\r\nHost: shop\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
+
+/// One call over sockets 1 (client, port 40000) and 2 (server, port 80), seen at both ends.
+fn call(pipeline: &mut Pipeline) {
+    data(pipeline, 1, CLIENT, true, SECOND + 10, REQUEST);
+    data(pipeline, 2, SERVER, false, SECOND + 20, REQUEST);
+    data(pipeline, 2, SERVER, true, SECOND + 520, RESPONSE);
+    data(pipeline, 1, CLIENT, false, SECOND + 610, RESPONSE);
+}
+
+fn rows(tick: &Tick, table: &str) -> Vec<RecordBatch> {
+    let batch = |outgoing: &Outgoing| match outgoing {
+        Outgoing::Batch(of, batch) if of.name == table => Some(batch.clone()),
+        _ => None,
+    };
+    tick.outgoing.iter().filter_map(batch).collect()
+}
+
+fn words(batch: &RecordBatch, name: &str) -> Vec<String> {
+    let column = batch.column_by_name(name).unwrap().as_dictionary::<Int32Type>();
+    let values = column.values().as_string::<i32>();
+    column.keys().values().iter().map(|key| values.value(*key as usize).to_owned()).collect()
+}
+
+fn numbers(batch: &RecordBatch, name: &str) -> Vec<u64> {
+    batch.column_by_name(name).unwrap().as_primitive::<UInt64Type>().values().to_vec()
+}
+
+#[test]
+fn a_call_makes_a_row_at_each_end_and_both_agree_on_who_called_whom() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    call(&mut pipeline);
+    let tick = pipeline.tick(2 * SECOND);
+    let [log] = &rows(&tick, "l7_flow_log")[..] else { panic!("no log") };
+    assert_eq!(words(log, "observation_point"), ["s-p", "c-p"]);
+    assert_eq!(words(log, "endpoint"), ["/item/{}", "/item/{}"]);
+    assert_eq!(numbers(log, "response_duration"), [500, 600]);
+    let (clients, servers) = (numbers(log, "client_entity"), numbers(log, "server_entity"));
+    assert!(clients[0] == clients[1] && servers[0] == servers[1] && clients[0] != servers[0]);
+    let [metrics] = &rows(&tick, "application_map")[..] else { panic!("no metrics") };
+    assert_eq!(numbers(metrics, "request"), [1, 1]);
+    assert_eq!(numbers(metrics, "client_error"), [1, 1]);
+    let facts = tick.outgoing.iter().position(|outgoing| matches!(outgoing, Outgoing::Facts(_)));
+    let batch = tick.outgoing.iter().position(|outgoing| matches!(outgoing, Outgoing::Batch(..)));
+    assert!(facts < batch, "facts come before what refers to them");
+}
+
+#[test]
+fn older_connections_are_edges_before_any_request_and_their_roles_follow_from_listeners() {
+    let mut pipeline = pipeline();
+    let listed = vec![
+        socket(1, CLIENT, abi::ROLE_UNKNOWN, 40_000, 80),
+        socket(2, SERVER, abi::ROLE_UNKNOWN, 80, 40_000),
+        socket(3, SERVER, abi::ROLE_LISTENER, 80, 0),
+    ];
+    pipeline.list(listed);
+    let tick = pipeline.tick(2 * SECOND);
+    let [network] = &rows(&tick, "network_map")[..] else { panic!("no edges") };
+    let mut points = words(network, "observation_point");
+    points.sort();
+    assert_eq!(points, ["c-p", "s-p"]);
+    assert_eq!(numbers(network, "active_flow"), [1, 1]);
+    call(&mut pipeline);
+    assert_eq!(rows(&pipeline.tick(3 * SECOND), "l7_flow_log")[0].num_rows(), 2);
+}
+
+#[test]
+fn the_agents_own_traffic_is_not_recorded_at_either_end() {
+    let mut pipeline = pipeline();
+    pipeline.ignore_process(SERVER);
+    pipeline.list(vec![socket(3, SERVER, abi::ROLE_LISTENER, 80, 0)]);
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    call(&mut pipeline);
+    let tick = pipeline.tick(2 * SECOND);
+    assert!(rows(&tick, "l7_flow_log").is_empty());
+    assert!(rows(&tick, "network_map").is_empty());
+    let decisions = pipeline.take_decisions();
+    assert!(decisions.contains(&Decision::Socket(1, Policy::Ignore)), "{decisions:?}");
+}
+
+#[test]
+fn unknown_processes_and_addresses_are_named_by_address() {
+    let mut pipeline = pipeline();
+    let mut event = socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80);
+    event.remote_address = std::net::Ipv4Addr::new(10, 1, 2, 3).to_ipv6_mapped().octets();
+    pipeline.event(Event::Socket(event));
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 1, CLIENT, false, SECOND + 5, RESPONSE);
+    let tick = pipeline.tick(2 * SECOND);
+    let named = tick.outgoing.iter().any(|outgoing| match outgoing {
+        Outgoing::Facts(facts) => {
+            facts.iter().any(|fact| fact.tags.get("auto_service").is_some_and(|name| name == "10.1.2.3"))
+        }
+        _ => false,
+    });
+    assert!(named, "{:?}", tick.outgoing);
+}
+
+#[test]
+fn unanswered_requests_time_out_and_events_of_unknown_sockets_are_counted() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 77, CLIENT, true, SECOND, REQUEST);
+    let early = pipeline.tick(2 * SECOND);
+    assert!(rows(&early, "l7_flow_log").is_empty());
+    let [loss] = &rows(&early, "loss")[..] else { panic!("no loss") };
+    assert_eq!(words(loss, "cause"), ["connection_table_full"]);
+    let late = pipeline.tick(40 * SECOND);
+    assert_eq!(words(&rows(&late, "l7_flow_log")[0], "response_status"), ["timeout"]);
+}
+
+#[test]
+fn beyond_the_limit_rows_of_the_log_are_shed_and_counted_but_metrics_are_not() {
+    let config = AgentConfig { log_rows_per_second: 1, ..AgentConfig::default() };
+    let mut pipeline = Pipeline::new(&config, "agent", "host", 1, Box::new(Two));
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    call(&mut pipeline);
+    let tick = pipeline.tick(2 * SECOND);
+    assert_eq!(rows(&tick, "l7_flow_log")[0].num_rows(), 1);
+    assert_eq!(numbers(&rows(&tick, "application_map")[0], "request"), [1, 1]);
+    assert_eq!(words(&rows(&tick, "loss")[0], "cause"), ["log_shed"]);
+}
+
+#[test]
+fn closed_sockets_and_exited_processes_are_forgotten() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    let close = CloseEvent { header: header(CLIENT, abi::EVENT_CLOSE, SECOND), cookie: 1, retransmits: 0, srtt_us: 0 };
+    pipeline.event(Event::Close(close));
+    pipeline.event(Event::Fork(ProcessEvent {
+        header: header(CLIENT, abi::EVENT_FORK, SECOND),
+        child: 101,
+        reserved: 0,
+    }));
+    pipeline.event(Event::Exit(ProcessEvent { header: header(101, abi::EVENT_EXIT, SECOND), child: 0, reserved: 0 }));
+    let tick = pipeline.tick(2 * SECOND);
+    assert_eq!(numbers(&rows(&tick, "network_map")[0], "closed_flow"), [1]);
+    pipeline.tick(60 * SECOND);
+    assert!(pipeline.sockets.get(1).is_none());
+}
