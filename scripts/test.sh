@@ -36,9 +36,11 @@ step "tidy" cargo xtask tidy
 step "page: compiler and linter" bash -c 'cd web && npm run --silent check'
 counted cargo test --locked --workspace --no-fail-fast
 counted bash -c 'cd web && NO_COLOR=1 npx vitest run 2>&1 | sed -n "s/^ *Tests  *//p"'
-cargo build --locked -p hadal || failed=$((failed + 1))
+step "build" cargo build --locked -p hadal
+hadal=${CARGO_TARGET_DIR:-$HOME/.cache/hadal/target}/debug/hadal
+step "web/openapi.json is what the server says" bash -c "\"$hadal\" openapi | diff - web/openapi.json"
 if [ "$(id -u)" = 0 ]; then
-    export HADAL_BIN=${CARGO_TARGET_DIR:-$HOME/.cache/hadal/target}/debug/hadal
+    export HADAL_BIN=$hadal
     counted /usr/bin/python3 tests/run.py
 else
     echo "not run: the end-to-end tests need root"

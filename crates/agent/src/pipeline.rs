@@ -73,6 +73,8 @@ pub struct Pipeline {
     /// Connections with requests or segments that wait.
     waiting: HashSet<u64>,
     ignored: HashSet<u32>,
+    /// File names of Hadal's own programs.
+    own_programs: Vec<String>,
     decisions: Vec<Decision>,
     losses: HashMap<LossCause, u64>,
     batches: Vec<Outgoing>,
@@ -101,6 +103,7 @@ impl Pipeline {
             output: Output::default(),
             waiting: HashSet::new(),
             ignored: HashSet::new(),
+            own_programs: Vec::new(),
             decisions: Vec::new(),
             losses: HashMap::new(),
             batches: Vec::new(),
@@ -125,6 +128,11 @@ impl Pipeline {
         if self.ignored.insert(pid) {
             self.decisions.push(Decision::IgnoreProcess(pid));
         }
+    }
+
+    /// Processes that execute a file of one of these names are not recorded.
+    pub fn ignore_programs(&mut self, names: Vec<String>) {
+        self.own_programs = names;
     }
 
     /// Counts losses found elsewhere.
@@ -173,7 +181,7 @@ impl Pipeline {
         if args.last().is_some_and(String::is_empty) {
             args.pop();
         }
-        if filename.rsplit('/').next() == Some("hadal") {
+        if filename.rsplit('/').next().is_some_and(|name| self.own_programs.iter().any(|own| own == name)) {
             self.ignore_process(event.header.pid);
         }
         self.processes.executed(event.header.pid, event.parent, &filename, args);

@@ -226,15 +226,23 @@ impl Capture {
 fn prepare(bpf: &Bpf, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
     pipeline.set_clock_offset(clock_offset_us());
     pipeline.ignore_process(std::process::id());
-    for pid in hadal_host::pids().into_iter().filter(|&pid| hadal_host::is_named(pid, "hadal")) {
+    let own = own_programs();
+    for pid in hadal_host::pids().into_iter().filter(|&pid| own.iter().any(|name| hadal_host::is_named(pid, name))) {
         pipeline.ignore_process(pid);
     }
+    pipeline.ignore_programs(own);
     apply(bpf, pipeline.take_decisions());
     let sockets = bpf.list_sockets()?;
     tracing::debug!(sockets = sockets.len(), "sockets older than the agent");
     pipeline.list(sockets);
     apply(bpf, pipeline.take_decisions());
     Ok(())
+}
+
+/// The server may run from the same file as this agent, whatever its name, or from an installed one.
+fn own_programs() -> Vec<String> {
+    let own = std::env::current_exe().ok().and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    own.into_iter().filter(|name| name != "hadal").chain(["hadal".to_owned()]).collect()
 }
 
 fn apply(bpf: &Bpf, decisions: Vec<Decision>) {

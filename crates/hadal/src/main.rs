@@ -42,8 +42,17 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hadal: {error:#}");
+            eprintln!("hadal: {}", in_words(&error));
             ExitCode::from(error.downcast_ref::<up::ChildFailed>().map_or(EXIT_SETUP, |failed| failed.code))
         }
     }
+}
+
+/// The error and its causes, each said once: some errors name their cause themselves.
+fn in_words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.contains(&cause) {
+        true => text,
+        false if text.is_empty() => cause,
+        false => format!("{text}: {cause}"),
+    })
 }

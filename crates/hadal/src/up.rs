@@ -40,13 +40,14 @@ pub(crate) fn run(options: &UpOptions) -> anyhow::Result<()> {
         let stop = stop::on_signal()?;
         let (server_arguments, agent_arguments) = (server_arguments(options), agent_arguments(options, config.agents));
         let (end_server, server_stop) = watch::channel(false);
-        let mut server = tokio::spawn(supervise("server", server_arguments, server_stop));
+        let (pid_in, server_pid) = watch::channel(0);
+        let mut server = tokio::spawn(supervise("server", server_arguments, server_stop, pid_in));
         tokio::select! {
-            () = ready(config.http) => {}
+            () = ready(config.http, server_pid) => {}
             ended = &mut server => return ended?,
         }
         println!("Hadal is ready: http://{}", config.http);
-        let agent = supervise("agent", agent_arguments, stop);
+        let agent = supervise("agent", agent_arguments, stop, watch::Sender::new(0));
         // The agent ends first, so that the server takes its last rows.
         let outcome = tokio::select! {
             ended = agent => ended,
@@ -81,19 +82,19 @@ fn agent_arguments(options: &UpOptions, agents: SocketAddr) -> Vec<String> {
     arguments
 }
 
-/// Waits until the server answers.
-async fn ready(address: SocketAddr) {
-    while !answers(address).await.unwrap_or(false) {
+/// Waits until our own server answers; another one may have the port.
+async fn ready(address: SocketAddr, pid: watch::Receiver<u32>) {
+    while !answers(address, *pid.borrow()).await.unwrap_or(false) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
-async fn answers(address: SocketAddr) -> std::io::Result<bool> {
+async fn answers(address: SocketAddr, pid: u32) -> std::io::Result<bool> {
     let mut connection = tokio::net::TcpStream::connect(address).await?;
     connection.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await?;
-    Ok(answer.starts_with("HTTP/1.0 200") || answer.starts_with("HTTP/1.1 200"))
+    Ok(answer.contains(&format!("x-hadal-pid: {pid}\r\n")))
 }
 
 fn start(arguments: &[String]) -> anyhow::Result<Child> {
@@ -105,12 +106,18 @@ fn start(arguments: &[String]) -> anyhow::Result<Child> {
     command.spawn().context("cannot start a process")
 }
 
-/// Keeps a process running until `stop`; an error if it says that it cannot run.
-async fn supervise(name: &'static str, arguments: Vec<String>, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+/// Keeps a process running until `stop`, and tells its id; an error if it says that it cannot run.
+async fn supervise(
+    name: &'static str,
+    arguments: Vec<String>,
+    mut stop: watch::Receiver<bool>,
+    pid: watch::Sender<u32>,
+) -> anyhow::Result<()> {
     let mut wait = Duration::from_millis(200);
     loop {
         let started = tokio::time::Instant::now();
         let mut child = start(&arguments)?;
+        pid.send_replace(child.id().unwrap_or(0));
         tokio::select! {
             () = stop::stopped(&mut stop) => return end(name, &mut child).await,
             status = child.wait() => {

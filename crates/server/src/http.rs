@@ -79,7 +79,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/agents", get(agents::list))
         .route("/v1/query", post(query::query))
         .route("/openapi.json", get(|| async { ([("content-type", "application/json")], openapi_json()) }))
-        .route("/healthz", get(|| async { "ok" }))
+        .route("/healthz", get(|| async { ([("x-hadal-pid", std::process::id().to_string())], "ok") }))
         .fallback(page::page)
         .with_state(app)
 }

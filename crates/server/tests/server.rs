@@ -253,6 +253,7 @@ fn map_and_requests_answer(server: &Server) {
     for path in [
         "/v1/map",
         "/v1/map?group_by=host&filter=status%20%3D%20ok",
+        "/v1/map/detail?server=cart&filter=status%20!%3D%20ok",
         "/v1/map/detail?server=cart",
         "/v1/map/detail?client=cart&server=cart&group_by=auto_service",
         "/v1/requests?limit=5&filter=service%20%3D%20cart%20latency%20%3E%201us",

@@ -38,6 +38,21 @@ pub fn filter_to_sql(filter: &str, target: Target) -> Result<String, QueryError>
     Ok(if conditions.is_empty() { "1".to_owned() } else { conditions.join(" AND ") })
 }
 
+/// Which outcomes the terms about `status` leave over, of the words of that key; all of them without such a term.
+///
+/// Rows of metrics hold a counter per outcome, so sums must take only these.
+pub fn outcomes(filter: &str) -> Result<Vec<&'static str>, QueryError> {
+    let KeyKind::Enum(words) = keys::find("status").map_or(KeyKind::Text, |(key, _)| key.kind) else {
+        return Ok(Vec::new());
+    };
+    let terms = parse(filter)?;
+    let about: Vec<_> = terms.iter().filter(|term| matches!(term.key.as_str(), "status" | "response_status")).collect();
+    let left = |word: &&&str| {
+        about.iter().all(|term| term.values.iter().any(|value| value == **word) == (term.operator == "="))
+    };
+    Ok(words.iter().filter(left).copied().collect())
+}
+
 struct Cursor {
     chars: Vec<char>,
     at: usize,
@@ -311,6 +326,15 @@ mod tests {
         fails("code ~ 5", Target::Log, (0, 7), None);
         fails("domain = x", Target::Metrics, (0, 6), None);
         fails("endpoint = x", Target::Connections, (0, 8), None);
+    }
+
+    #[test]
+    fn outcomes_left_over() {
+        let check = |filter: &str, want: &[&str]| assert_eq!(outcomes(filter).unwrap(), want, "{filter}");
+        check("service = a", &["ok", "client_error", "server_error", "timeout", "unknown"]);
+        check("status = server_error|timeout", &["server_error", "timeout"]);
+        check("status != ok status != unknown", &["client_error", "server_error", "timeout"]);
+        check("status = ok status = timeout", &[]);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod guard;
 mod keys;
 
 pub use error::QueryError;
-pub use filter::{Target, filter_to_sql};
+pub use filter::{Target, filter_to_sql, outcomes};
 pub use guard::{check_read_only, statement_format};
 pub use keys::{Key, KeyKind, keys, tag_expression};
 

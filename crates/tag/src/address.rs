@@ -39,7 +39,7 @@ impl Addresses {
     pub fn entity(&mut self, agent: &str, address: IpAddr, is_server: bool) -> Entity {
         let address = address.to_canonical();
         if address.is_loopback() || address.is_unspecified() {
-            return named(hash(&["loopback", agent]), "localhost", "address", "");
+            return named(hash(&["loopback", agent]), "localhost", "local", "");
         }
         if is_private(address) {
             return self.private_entity(address);

@@ -53,17 +53,19 @@ impl Pipeline {
         let listener = if peer_is_server { self.sockets.listener_of_remote(socket) } else { None };
         let peer = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer).map(|found| (peer, found)));
         let found_pid = peer.as_ref().map_or(0, |(_, found)| found.pid);
+        // Known from when its process was alive, which it may not be any more.
+        let found_entity = peer.as_ref().and_then(|(_, found)| found.entity);
         let pid = if found_pid != 0 { Some(found_pid) } else { listener };
         if peer.is_some_and(|(_, found)| found.ignored) || pid.is_some_and(|pid| self.ignored.contains(&pid)) {
             self.sockets.get_mut(cookie)?.ignored = true;
             self.decisions.push(Decision::Socket(cookie, Policy::Ignore));
             return None;
         }
-        let Some(entity) = pid.and_then(|pid| self.process_entity(pid)) else {
+        let Some(entity) = found_entity.or_else(|| pid.and_then(|pid| self.process_entity(pid))) else {
             return Some(self.address_entity(remote, peer_is_server));
         };
         // A listener's process may hand the connection to another one; only the connection's own user is final.
-        if found_pid != 0 {
+        if found_pid != 0 || found_entity.is_some() {
             self.sockets.get_mut(cookie)?.peer = Some(entity);
         }
         Some(entity)

@@ -1,8 +1,8 @@
 //! Events in, batches out.
 
+use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt64Type};
-use arrow_array::RecordBatch;
 use hadal_abi::{CloseEvent, DataEvent, Header, ProcessEvent, SocketEvent};
 
 use super::*;

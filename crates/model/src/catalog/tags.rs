@@ -16,7 +16,10 @@ pub const TAGS: &[Tag] = &[
         doc: "Best name of the service: custom, Kubernetes service, workload, process or address.",
     },
     Tag { name: "auto_instance", doc: "Best name of the instance: pod, process on its host, or address." },
-    Tag { name: "auto_service_type", doc: "What auto_service names: process, container, unit, address, internet." },
+    Tag {
+        name: "auto_service_type",
+        doc: "What auto_service names: process, container, unit, local, address, subnet, internet, other.",
+    },
     Tag { name: "process_name", doc: "Name of the program: its executable, or what its interpreter runs." },
     Tag { name: "executable", doc: "Path of the executable." },
     Tag { name: "host", doc: "Name of the host." },

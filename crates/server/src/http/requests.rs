@@ -1,6 +1,6 @@
 //! `/v1/requests`: the request log.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -60,7 +60,7 @@ pub(crate) struct ListAnswer {
 
 /// `<microseconds or latency>.<row id>`
 fn cursor_of(row: &Map<String, Value>, by_latency: bool) -> Option<String> {
-    let number = row.get(if by_latency { "response_duration_us" } else { "end_time_us" })?.as_u64().unwrap_or(0);
+    let number = row.get(if by_latency { "response_duration_us" } else { "start_time_us" })?.as_u64().unwrap_or(0);
     Some(format!("{number}.{}", row.get("_id")?.as_str()?))
 }
 
@@ -165,7 +165,7 @@ pub(crate) async fn list(
     };
     let condition = filter_to_sql(&filter, Target::Log)?;
     let mut conditions = vec![span.condition("time"), format!("({condition})"), one_point(span, &filter)];
-    let key = if by_latency { "(response_duration, log._id)" } else { "(toUnixTimestamp64Micro(end_time), log._id)" };
+    let key = if by_latency { "(response_duration, log._id)" } else { "(toUnixTimestamp64Micro(start_time), log._id)" };
     if let Some(cursor) = &params.cursor {
         let (number, id) = parse_cursor(cursor)?;
         conditions.push(format!("{key} < ({number}, {id})"));
@@ -250,8 +250,8 @@ pub(crate) struct OneAnswer {
     /// Every column.
     #[schema(value_type = Object)]
     row: Map<String, Value>,
-    client_tags: HashMap<String, String>,
-    server_tags: HashMap<String, String>,
+    client_tags: BTreeMap<String, String>,
+    server_tags: BTreeMap<String, String>,
     /// The same call seen at all points, in path order.
     observations: Vec<Observation>,
     flow: Flow,
@@ -316,7 +316,7 @@ fn ids_as_text() -> String {
     ids.map(|name| format!("toString(log.`{name}`) AS `{name}`")).join(", ")
 }
 
-fn take_tags(row: &mut Map<String, Value>, suffix: &str) -> HashMap<String, String> {
+fn take_tags(row: &mut Map<String, Value>, suffix: &str) -> BTreeMap<String, String> {
     let tag = |name: &'static str| {
         let value = row.remove(&format!("{name}{suffix}"))?.as_str()?.to_owned();
         (!value.is_empty()).then_some((name.to_owned(), value))

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use hadal_model::catalog::{APPLICATION_MAP, ENTITY, NETWORK_MAP, Table};
-use hadal_sql::{Target, filter_to_sql, tag_expression};
+use hadal_sql::{Target, filter_to_sql, outcomes, tag_expression};
 use hadal_store::{Engine, Format};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -165,15 +165,48 @@ fn select(
     ))
 }
 
-// No name of a column: a filter on that column would mean the sum.
-const COUNTERS: &str = "sum(request) AS requests, sum(client_error) AS client_errors, sum(server_error) AS server_errors, \
-    sum(timeout) AS timeouts, sumMap(rrt_sketch) AS sketch";
+/// Requests of a row of metrics that ended as the filter wants. Metrics count outcomes, so one of them can be taken out.
+fn wanted_requests(outcomes: &[&str]) -> String {
+    const COUNTERS: &[(&str, &str)] = &[
+        ("ok", "(least(request, response) - least(least(request, response), client_error + server_error))"),
+        ("client_error", "client_error"),
+        ("server_error", "server_error"),
+        ("timeout", "timeout"),
+        ("unknown", "(greatest(request, response + timeout) - response - timeout)"),
+    ];
+    if COUNTERS.iter().all(|(outcome, _)| outcomes.contains(outcome)) {
+        return "request".to_owned();
+    }
+    let wanted = COUNTERS.iter().filter(|(outcome, _)| outcomes.contains(outcome)).map(|(_, counter)| *counter);
+    let sum = wanted.collect::<Vec<_>>().join(" + ");
+    if sum.is_empty() { "0".to_owned() } else { sum }
+}
+
+/// Sums under names that no column has: a filter on that column would mean the sum. Latencies are not kept by outcome,
+/// so there are none where only some outcomes are wanted.
+fn counters(outcomes: &[&str]) -> String {
+    let if_wanted = |outcome: &str, column: &str| {
+        if outcomes.contains(&outcome) { format!("sum({column})") } else { "0".to_owned() }
+    };
+    let requests = wanted_requests(outcomes);
+    let sketch = if requests == "request" { "sumMap(rrt_sketch)" } else { "map()::Map(Int16, UInt64)" };
+    format!(
+        "toUInt64(sum({requests})) AS requests, {} AS client_errors, {} AS server_errors, {} AS timeouts, {sketch} AS sketch",
+        if_wanted("client_error", "client_error"),
+        if_wanted("server_error", "server_error"),
+        if_wanted("timeout", "timeout"),
+    )
+}
 
 /// Requests by protocol, with a sparkline.
 pub(crate) fn edges(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
+    let outcomes = outcomes(question.filter)?;
     let spark = format!(
-        "{COUNTERS}, sumMap(map(toUInt32(intDiv(toUInt32(time) - {}, {})), request)) AS spark",
-        question.range.from, question.step,
+        "{}, sumMap(map(toUInt32(intDiv(toUInt32(time) - {}, {})), toUInt64({}))) AS spark",
+        counters(&outcomes),
+        question.range.from,
+        question.step,
+        wanted_requests(&outcomes),
     );
     rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &[("l7_protocol_str", "protocol")], &spark)?)
 }
@@ -181,14 +214,23 @@ pub(crate) fn edges(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<
 /// Requests by endpoint.
 pub(crate) fn endpoints(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
     let keys = [("l7_protocol_str", "protocol"), ("endpoint", "endpoint")];
-    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &keys, COUNTERS)?)
+    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &keys, &counters(&outcomes(question.filter)?))?)
 }
 
 /// Requests by time bucket.
 pub(crate) fn series(engine: &dyn Engine, question: &Question<'_>) -> Result<Vec<Row>, MapError> {
     let (from, step) = (question.range.from, question.step);
     let bucket = format!("toUInt32({from} + intDiv(toUInt32(time) - {from}, {step}) * {step})");
-    rows(engine, &select(&APPLICATION_MAP, question, Target::Metrics, &[(&bucket, "bucket")], COUNTERS)?)
+    rows(
+        engine,
+        &select(
+            &APPLICATION_MAP,
+            question,
+            Target::Metrics,
+            &[(&bucket, "bucket")],
+            &counters(&outcomes(question.filter)?),
+        )?,
+    )
 }
 
 /// Open connections and bytes; also of pairs without any request. Terms that connections do not have are refused, so
