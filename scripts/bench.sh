@@ -4,4 +4,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 HADAL_BIN=$1 /usr/bin/python3 bench/nginx.py
 cargo run --release --locked -q -p hadal-server --example ingest
-cargo run --release --locked -q -p hadal-flow --example parse
+cargo bench --locked -q -p hadal-flow --bench requests
