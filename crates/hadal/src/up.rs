@@ -42,11 +42,12 @@ pub(crate) fn run(options: &UpOptions) -> anyhow::Result<()> {
         let (end_server, server_stop) = watch::channel(false);
         let (pid_in, server_pid) = watch::channel(0);
         let mut server = tokio::spawn(supervise("server", server_arguments, server_stop, pid_in));
+        let mut early_stop = stop.clone();
         tokio::select! {
-            () = ready(config.http, server_pid) => {}
+            () = ready(config.http, server_pid) => println!("Hadal is ready: http://{}", config.http),
+            () = stop::stopped(&mut early_stop) => {}
             ended = &mut server => return ended?,
         }
-        println!("Hadal is ready: http://{}", config.http);
         let agent = supervise("agent", agent_arguments, stop, watch::Sender::new(0));
         // The agent ends first, so that the server takes its last rows.
         let outcome = tokio::select! {
@@ -84,7 +85,12 @@ fn agent_arguments(options: &UpOptions, agents: SocketAddr) -> Vec<String> {
 
 /// Waits until our own server answers; another one may have the port.
 async fn ready(address: SocketAddr, pid: watch::Receiver<u32>) {
-    while !answers(address, *pid.borrow()).await.unwrap_or(false) {
+    loop {
+        // Copied out first: the guard would keep the supervisor from writing while we wait.
+        let pid = *pid.borrow();
+        if answers(address, pid).await.unwrap_or(false) {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
