@@ -20,7 +20,7 @@ use crate::config::AgentConfig;
 use crate::metrics::{ApplicationKey, Edge, Metrics};
 use crate::processes::Processes;
 use crate::rows::{self, L7Row, L7Rows};
-use crate::sockets::{Met, Sockets, stored};
+use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
 
 /// Rows of the log per batch.
 const LOG_BATCH: usize = 8192;
@@ -213,12 +213,9 @@ impl Pipeline {
         if !is_new || event.role == abi::ROLE_LISTENER {
             return;
         }
-        let second = (self.time_us(&event.header) / 1_000_000) as u32;
-        if let Some(edge) = self.edge_of(event.cookie) {
-            let row = self.metrics.network(second, edge);
-            row.new_flow += 1;
-            row.connect_sum += u64::from(event.connect_us);
-            row.connect_count += u64::from(event.connect_us > 0);
+        if let Some(socket) = self.sockets.get_mut(event.cookie) {
+            socket.traffic.opened += 1;
+            socket.traffic.connect_us += u64::from(event.connect_us);
         }
     }
 
@@ -236,7 +233,7 @@ impl Pipeline {
             socket.pid = event.header.pid;
             socket.entity = None;
         }
-        let retransmitted = event.retransmits.saturating_sub(socket.retransmits);
+        note_traffic(socket, event, egress);
         let begins = socket.last_egress.is_some_and(|last| last != egress)
             && socket.role().is_some_and(|role| egress == (role == Role::Client));
         if begins {
@@ -259,20 +256,7 @@ impl Pipeline {
             }
         }
         self.note_waiting(event.cookie);
-        self.count_network(event, egress, retransmitted, (time_us / 1_000_000) as u32);
         self.drain(event.cookie);
-    }
-
-    fn count_network(&mut self, event: &abi::DataEvent, egress: bool, retransmitted: u32, second: u32) {
-        let Some(edge) = self.edge_of(event.cookie) else { return };
-        let to_server = egress == (edge.point == ObservationPoint::ClientProcess);
-        let row = self.metrics.network(second, edge);
-        *(if to_server { &mut row.byte_tx } else { &mut row.byte_rx }) += u64::from(event.length);
-        row.retrans += u64::from(retransmitted);
-        if event.srtt_us > 0 {
-            row.rtt_sum += u64::from(event.srtt_us);
-            row.rtt_count += 1;
-        }
     }
 
     fn end_of_stream(&mut self, event: &abi::CloseEvent) {
@@ -290,10 +274,8 @@ impl Pipeline {
             return;
         }
         socket.connection.finish(origin, &mut self.output);
+        socket.traffic.closed += 1;
         self.drain(event.cookie);
-        if let Some(edge) = self.edge_of(event.cookie) {
-            self.metrics.network((origin.time_us / 1_000_000) as u32, edge).closed_flow += 1;
-        }
         self.waiting.remove(&event.cookie);
         self.sockets.close(event.cookie, origin.time_us);
     }
@@ -397,7 +379,7 @@ impl Pipeline {
     pub fn tick(&mut self, now_us: u64) -> Tick {
         let second = (now_us / 1_000_000) as u32;
         self.expire(now_us);
-        self.count_open_connections(second.saturating_sub(1));
+        self.count_connections(second.saturating_sub(1));
         self.sockets.expire(now_us);
         self.processes.expire(now_us);
         self.flush_log();
@@ -426,15 +408,39 @@ impl Pipeline {
     }
 
     /// An edge is on the map as long as a connection is open, with or without traffic.
-    fn count_open_connections(&mut self, second: u32) {
-        let open: Vec<_> =
-            self.sockets.iter().filter(|(_, socket)| socket.closed_us.is_none()).map(|(cookie, _)| cookie).collect();
-        for cookie in open {
-            if let Some(edge) = self.edge_of(cookie) {
-                self.metrics.network(second, edge).active_flow += 1;
-            }
+    fn count_connections(&mut self, second: u32) {
+        let is_due = |socket: &Socket| socket.closed_us.is_none() || socket.traffic != Traffic::default();
+        let due: Vec<_> = self.sockets.iter().filter(|(_, socket)| is_due(socket)).map(|(cookie, _)| cookie).collect();
+        for cookie in due {
+            let Some(edge) = self.edge_of(cookie) else { continue };
+            let Some(socket) = self.sockets.get_mut(cookie) else { continue };
+            let traffic = std::mem::take(&mut socket.traffic);
+            let is_open = socket.closed_us.is_none();
+            let row = self.metrics.network(second, edge);
+            let (tx, rx) = match edge.point {
+                ObservationPoint::ClientProcess => (traffic.egress_bytes, traffic.ingress_bytes),
+                _ => (traffic.ingress_bytes, traffic.egress_bytes),
+            };
+            row.byte_tx += tx;
+            row.byte_rx += rx;
+            row.new_flow += traffic.opened;
+            row.closed_flow += traffic.closed;
+            row.active_flow += u64::from(is_open);
+            row.retrans += traffic.retransmits;
+            row.connect_sum += traffic.connect_us;
+            row.connect_count += u64::from(traffic.connect_us > 0);
+            row.rtt_sum += traffic.rtt_sum;
+            row.rtt_count += traffic.rtt_count;
         }
     }
+}
+
+fn note_traffic(socket: &mut Socket, event: &abi::DataEvent, egress: bool) {
+    let traffic = &mut socket.traffic;
+    *(if egress { &mut traffic.egress_bytes } else { &mut traffic.ingress_bytes }) += u64::from(event.length);
+    traffic.retransmits += u64::from(event.retransmits.saturating_sub(socket.retransmits));
+    traffic.rtt_sum += u64::from(event.srtt_us);
+    traffic.rtt_count += u64::from(event.srtt_us > 0);
 }
 
 /// While the protocol is not known, the usual prefix is enough to tell it.

@@ -11,6 +11,20 @@ use hadal_flow::{Connection, Role, Settings};
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
 
+/// What a socket did since the last second ended. It is counted then and not at once, because the other end often makes
+/// itself known a little later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    pub(crate) egress_bytes: u64,
+    pub(crate) ingress_bytes: u64,
+    pub(crate) opened: u64,
+    pub(crate) closed: u64,
+    pub(crate) connect_us: u64,
+    pub(crate) retransmits: u64,
+    pub(crate) rtt_sum: u64,
+    pub(crate) rtt_count: u64,
+}
+
 /// One socket.
 pub(crate) struct Socket {
     pub(crate) netns: u32,
@@ -28,6 +42,7 @@ pub(crate) struct Socket {
     /// Not to be recorded.
     pub(crate) ignored: bool,
     pub(crate) closed_us: Option<u64>,
+    pub(crate) traffic: Traffic,
     /// Figures of the last event.
     pub(crate) srtt_us: u32,
     pub(crate) retransmits: u32,
@@ -105,6 +120,7 @@ impl Sockets {
         }
         let known = self.by_cookie.remove(&event.cookie);
         let pid = if event.header.pid != 0 { event.header.pid } else { known.as_ref().map_or(0, |known| known.pid) };
+        let known_traffic = known.as_ref().map_or_else(Traffic::default, |known| known.traffic);
         let connection = known.map(|known| known.connection).unwrap_or_else(|| {
             let mut connection = Connection::new(role, Arc::clone(settings));
             if event.from_start != 0 {
@@ -126,6 +142,7 @@ impl Sockets {
                 policy: Policy::Prefix,
                 ignored: u32::from(event.policy) == abi::POLICY_IGNORE,
                 closed_us: None,
+                traffic: known_traffic,
                 srtt_us: 0,
                 retransmits: 0,
                 retransmits_before: 0,

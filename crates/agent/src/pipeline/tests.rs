@@ -183,6 +183,25 @@ fn unknown_processes_and_addresses_are_named_by_address() {
 }
 
 #[test]
+fn a_server_that_makes_itself_known_after_the_client_is_no_second_edge() {
+    let mut pipeline = pipeline();
+    let (mut client, mut server) =
+        (socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80), socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000));
+    let [here, there] = [1, 2].map(|last| std::net::Ipv4Addr::new(10, 1, 2, last).to_ipv6_mapped().octets());
+    (client.local_address, client.remote_address) = (here, there);
+    (server.local_address, server.remote_address, server.netns) = (there, here, 2);
+    pipeline.event(Event::Socket(client));
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    pipeline.event(Event::Socket(server));
+    data(&mut pipeline, 2, SERVER, false, SECOND + 5, REQUEST);
+    let [network] = &rows(&pipeline.tick(2 * SECOND), "network_map")[..] else { panic!("no edges") };
+    let (clients, servers) = (numbers(network, "client_entity"), numbers(network, "server_entity"));
+    assert!(clients[0] == clients[1] && servers[0] == servers[1], "{network:?}");
+    assert_eq!(numbers(network, "byte_tx"), [REQUEST.len() as u64; 2]);
+    assert_eq!(numbers(network, "new_flow"), [1, 1]);
+}
+
+#[test]
 fn unanswered_requests_time_out_and_events_of_unknown_sockets_are_counted() {
     let mut pipeline = pipeline();
     pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));

@@ -83,6 +83,8 @@ pub(crate) fn lines(rows: Vec<Row>, watched: u32, key: impl Fn(&Row) -> (String,
             p99_us: stats.quantile(0.99),
         })
         .collect();
+    // Rows of metrics that a filter left nothing of.
+    lines.retain(|line| line.requests > 0);
     lines.sort_by_key(|line| std::cmp::Reverse(line.requests));
     lines
 }
