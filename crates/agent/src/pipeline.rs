@@ -25,6 +25,9 @@ use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
 /// Rows of the log per batch.
 const LOG_BATCH: usize = 8192;
 
+/// Age from which a socket must be in a list of all sockets, in microseconds.
+const RECONCILE_AGE_US: u64 = 2_000_000;
+
 /// Where facts about processes come from.
 pub trait ProcessSource {
     /// Facts about a process that runs now.
@@ -156,12 +159,28 @@ impl Pipeline {
         }
     }
 
+    /// After events were lost: takes a new list of all sockets, and forgets those that closed unseen.
+    pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, now_us: u64) {
+        let alive: HashSet<u64> = listed.iter().map(|socket| socket.cookie).collect();
+        // A socket that was met just now may be younger than the list.
+        let is_gone = |cookie: &u64, socket: &Socket| {
+            !alive.contains(cookie) && socket.closed_us.is_none() && socket.met_us + RECONCILE_AGE_US < now_us
+        };
+        let gone: Vec<_> =
+            self.sockets.iter().filter(|(cookie, socket)| is_gone(cookie, socket)).map(|(cookie, _)| cookie).collect();
+        for cookie in gone {
+            self.close_at(cookie, Origin { time_us: now_us, ..Origin::default() });
+        }
+        let unknown = listed.into_iter().filter(|socket| self.sockets.get(socket.cookie).is_none());
+        self.list(unknown.collect());
+    }
+
     /// Takes one event of the kernel.
     pub fn event(&mut self, event: Event<'_>) {
         match event {
             Event::Data(event, payload) => self.data(&event, payload),
             Event::Socket(event) => self.opened(&event),
-            Event::Close(event) => self.closed(&event),
+            Event::Close(event) => self.close_at(event.cookie, self.origin_of(&event.header)),
             Event::End(event) => self.end_of_stream(&event),
             Event::Exec(event) => self.executed(&event),
             Event::Fork(event) => self.processes.forked(event.header.pid, event.child),
@@ -196,7 +215,8 @@ impl Pipeline {
     }
 
     fn meet(&mut self, event: &abi::SocketEvent) {
-        if self.sockets.meet(event, &self.settings) == Met::Full {
+        let now_us = self.time_us(&event.header);
+        if self.sockets.meet(event, &self.settings, now_us) == Met::Full {
             self.count_loss(LossCause::ConnectionTableFull, 1);
         }
         if self.ignored.contains(&event.header.pid)
@@ -267,17 +287,16 @@ impl Pipeline {
         }
     }
 
-    fn closed(&mut self, event: &abi::CloseEvent) {
-        let origin = self.origin_of(&event.header);
-        let Some(socket) = self.sockets.get_mut(event.cookie) else { return };
+    fn close_at(&mut self, cookie: u64, origin: Origin) {
+        let Some(socket) = self.sockets.get_mut(cookie) else { return };
         if socket.closed_us.is_some() {
             return;
         }
         socket.connection.finish(origin, &mut self.output);
         socket.traffic.closed += 1;
-        self.drain(event.cookie);
-        self.waiting.remove(&event.cookie);
-        self.sockets.close(event.cookie, origin.time_us);
+        self.drain(cookie);
+        self.waiting.remove(&cookie);
+        self.sockets.close(cookie, origin.time_us);
     }
 
     fn origin_of(&self, header: &abi::Header) -> Origin {

@@ -18,6 +18,8 @@ use crate::rows;
 
 /// Messages between the capture thread and the uploader.
 const QUEUE: usize = 1024;
+/// How long after a loss of events all sockets are listed again: once the rush is over.
+const RECONCILE_AFTER: Duration = Duration::from_secs(5);
 /// Seconds between two reports of how the agent does.
 const STATUS_SECONDS: u64 = 2;
 
@@ -110,6 +112,8 @@ struct Report {
     at: Instant,
     requests: u64,
     settings_version: u64,
+    /// When to list all sockets again, because events were lost.
+    reconcile_at: Option<Instant>,
 }
 
 impl Capture {
@@ -145,6 +149,7 @@ impl Capture {
             at: Instant::now(),
             requests: 0,
             settings_version: 0,
+            reconcile_at: None,
         };
         let (mut next_expire, mut next_tick) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         while !*self.stop.borrow() {
@@ -172,6 +177,16 @@ impl Capture {
         pipeline.count_loss(LossCause::RingFull, counters.ring_full - report.counters.ring_full);
         pipeline.count_loss(LossCause::UserCopyFailed, counters.user_copy_failed - report.counters.user_copy_failed);
         pipeline.count_loss(LossCause::MapFull, counters.map_full - report.counters.map_full);
+        if counters.ring_full > report.counters.ring_full {
+            report.reconcile_at = Some(Instant::now() + RECONCILE_AFTER);
+        }
+        if report.reconcile_at.is_some_and(|at| at <= Instant::now()) {
+            report.reconcile_at = None;
+            match bpf.list_sockets() {
+                Ok(listed) => pipeline.reconcile(listed, now_us()),
+                Err(error) => tracing::warn!("{error}"),
+            }
+        }
         self.hear(pipeline, report);
         let tick = pipeline.tick(now_us());
         report.requests += tick.requests;

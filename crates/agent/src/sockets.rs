@@ -41,6 +41,7 @@ pub(crate) struct Socket {
     pub(crate) policy: Policy,
     /// Not to be recorded.
     pub(crate) ignored: bool,
+    pub(crate) met_us: u64,
     pub(crate) closed_us: Option<u64>,
     pub(crate) traffic: Traffic,
     /// Figures of the last event.
@@ -99,7 +100,7 @@ impl Sockets {
     }
 
     /// Takes a socket's identity, from its first event or from the list of older sockets.
-    pub(crate) fn meet(&mut self, event: &abi::SocketEvent, settings: &Arc<Settings>) -> Met {
+    pub(crate) fn meet(&mut self, event: &abi::SocketEvent, settings: &Arc<Settings>, now_us: u64) -> Met {
         let local = address(event.local_address, event.local_port);
         let remote = address(event.remote_address, event.remote_port);
         if event.role == abi::ROLE_LISTENER {
@@ -141,6 +142,7 @@ impl Sockets {
                 connection,
                 policy: Policy::Prefix,
                 ignored: u32::from(event.policy) == abi::POLICY_IGNORE,
+                met_us: now_us,
                 closed_us: None,
                 traffic: known_traffic,
                 srtt_us: 0,

@@ -202,6 +202,16 @@ fn a_server_that_makes_itself_known_after_the_client_is_no_second_edge() {
 }
 
 #[test]
+fn sockets_that_closed_unseen_are_forgotten_when_all_are_listed_again() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    pipeline.reconcile(vec![socket(2, SERVER, abi::ROLE_UNKNOWN, 80, 40_000), socket(5, CLIENT, 0, 5, 6)], 10 * SECOND);
+    let open = |cookie| pipeline.sockets.get(cookie).map(|socket| socket.closed_us.is_none());
+    assert_eq!((open(1), open(2), open(5)), (Some(false), Some(true), Some(true)));
+}
+
+#[test]
 fn unanswered_requests_time_out_and_events_of_unknown_sockets_are_counted() {
     let mut pipeline = pipeline();
     pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));

@@ -128,6 +128,11 @@ static __always_inline void socket_call(struct sock *sk, int result, int flags, 
 		count(HADAL_COUNTER_IGNORED);
 		return;
 	}
+	/* Bytes of a socket that nobody knows say nothing. */
+	if (!state->announced) {
+		count(HADAL_COUNTER_RING_FULL);
+		return;
+	}
 	if (result > 0)
 		emit_data(state, sk, result, direction);
 	else if (direction == HADAL_INGRESS)

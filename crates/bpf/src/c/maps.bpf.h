@@ -98,12 +98,13 @@ static __always_inline void count(__u32 counter)
 		*value += 1;
 }
 
-static __always_inline void emit(void *event, __u64 size)
+/* False if the ring had no room. */
+static __always_inline bool emit(void *event, __u64 size)
 {
-	if (bpf_ringbuf_output(&events, event, size, BPF_RB_NO_WAKEUP))
-		count(HADAL_COUNTER_RING_FULL);
-	else
-		count(HADAL_COUNTER_EVENTS);
+	bool sent = bpf_ringbuf_output(&events, event, size, BPF_RB_NO_WAKEUP) == 0;
+
+	count(sent ? HADAL_COUNTER_EVENTS : HADAL_COUNTER_RING_FULL);
+	return sent;
 }
 
 /* `pid` and `tid` of the running task, zero for kernel threads and interrupts that run on another task's back. */

@@ -52,8 +52,8 @@ static __always_inline void announce(struct socket_state *state, struct sock *sk
 	event.from_start = state->from_start;
 	event.send_seq = state->send_seq;
 	event.receive_seq = state->receive_seq;
-	emit(&event, sizeof(event));
-	state->announced = 1;
+	/* Without room it is tried again with the next call. */
+	state->announced = emit(&event, sizeof(event));
 }
 
 static __always_inline struct socket_state *socket_state(struct sock *sk)
