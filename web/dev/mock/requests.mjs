@@ -12,7 +12,7 @@ const edgesFor = (world, terms) =>
 const secondRows = (world, edges, terms, second) =>
   edges
     .flatMap(({ edge, index }) => requestsOf(edge, index, second).filter((row) => matches(terms, reader(world, edge, row))))
-    .sort((a, b) => b.start_time_us - a.start_time_us);
+    .sort((a, b) => b.end_time_us - a.end_time_us);
 
 export function list(world, { range, terms, limit, order, cursor, after }) {
   const edges = edgesFor(world, terms);
@@ -23,13 +23,13 @@ export function list(world, { range, terms, limit, order, cursor, after }) {
   const rows = [];
   const start = Math.floor(olderThan / 1e6);
   for (let second = start; second >= newerThan / 1e6 - 1 && start - second < MAX_SECONDS; second--) {
-    rows.push(...secondRows(world, edges, terms, second).filter((r) => r.start_time_us < olderThan && r.start_time_us > newerThan));
+    rows.push(...secondRows(world, edges, terms, second).filter((r) => r.end_time_us < olderThan && r.end_time_us > newerThan));
     if (order !== 'latency' && rows.length >= limit) break;
     if (rows.length > 20_000) break;
   }
   if (order === 'latency') return slowest(rows, limit, cursor, upper);
   const page = rows.slice(0, limit);
-  return { rows: page, next: page.length === limit ? String(page.at(-1).start_time_us) : null, newest: page[0] ? String(page[0].start_time_us) : null };
+  return { rows: page, next: page.length === limit ? String(page.at(-1).end_time_us) : null, newest: page[0] ? String(page[0].end_time_us) : null };
 }
 
 function slowest(rows, limit, cursor, upper) {
@@ -74,9 +74,9 @@ export function one(world, id) {
   if (!row) return null;
   const tags = (name) => Object.fromEntries(['auto_service', 'auto_instance', 'process_name', 'host', 'pod_ns', 'region'].map((tag) => [tag, nodeTag(world.byName.get(name), tag)]).filter(([, v]) => v));
   const seen = (point, ahead, more) => ({ _id: point === 's-p' ? id : `${id}1`, observation_point: point, start_time_us: row.start_time_us - ahead, response_duration_us: row.response_duration_us === null ? null : row.response_duration_us + more });
-  const { client, server, response_duration_us, ...columns } = row;
+  const { client, server, response_duration_us, client_entity_id, server_entity_id, end_time_us, ...columns } = row;
   return {
-    row: { ...columns, response_duration: response_duration_us ?? 0, agent: 'demo-host', signal_source: 'eBPF', process_id_0: 4100 + index, process_id_1: 4200 + index, x_request_id: `req-${id.slice(-8)}`, trace_id: '', response_result: '' },
+    row: { ...columns, flow_id: `1341138607${index}`, request_id: null, client_entity: Number(client_entity_id), server_entity: Number(server_entity_id), response_duration: response_duration_us ?? 0, agent: 'demo-host', signal_source: 'eBPF', process_id_0: 4100 + index, process_id_1: 4200 + index, x_request_id: `req-${id.slice(-8)}`, trace_id: '', response_result: '' },
     client_tags: tags(edge.client), server_tags: tags(edge.server),
     observations: [seen('c-p', 120, 410), seen('s-p', 0, 0)],
     flow: { rtt_us: 84, retransmissions: 0 },

@@ -49,13 +49,14 @@ function requestOf(edge, index, second, i, next) {
   const status = outcome(edge, second, next);
   const spread = Math.exp(1.1 * (next() + next() + next() - 1.5)) * (next() < 0.015 ? 9 : 1);
   const timeout = status.response_status === 'timeout';
+  const took = timeout ? null : Math.round(edge.latency_us * spread);
+  const end = second * 1e6 + Math.floor(next() * 1e6);
   return {
     _id: String(BigInt(second) * 100_000_000n + BigInt(index) * 10_000n + BigInt(i)),
-    start_time_us: second * 1e6 + Math.floor(next() * 1e6),
-    response_duration_us: timeout ? null : Math.round(edge.latency_us * spread),
+    start_time_us: end - (took ?? 0), end_time_us: end, response_duration_us: took,
     observation_point: 's-p', l7_protocol_str: edge.protocol, version: edge.protocol === 'HTTP1' ? '1.1' : '',
     type: timeout ? 'request' : 'session', client: edge.client, server: edge.server,
-    client_entity: String(100 + index), server_entity: String(500 + index),
+    client_entity_id: String(100 + index), server_entity_id: String(500 + index),
     ...target(edge, next), ...status, is_tls: false,
     request_length: 80 + Math.floor(next() * 900), response_length: timeout ? null : 120 + Math.floor(next() ** 3 * 90_000),
     client_ip: '127.0.0.1', client_port: 32768 + Math.floor(next() * 28000), server_ip: '127.0.0.1', server_port: 8000 + (index % 90),

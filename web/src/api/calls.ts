@@ -19,9 +19,22 @@ interface Scope extends Window {
 
 const scopeParams = ({ from, to, filter }: Scope): Params => ({ from, to, filter: filter || undefined });
 
+/** Rows of the last moment may still be on their way to the server. */
+const LAG_S = 2;
+
+/** How many buckets of a series are over. A rate that is still being counted would end every live chart in a fall. */
+export function overBy(to: number, starts: number[], step: number, now = Date.now() / 1000): number {
+  const end = Math.min(to, now - LAG_S);
+  const over = starts.filter((start) => start + step <= end).length;
+  // A short range shows what it has.
+  return over > 1 ? over : starts.length;
+}
+
 export async function fetchMap(p: Scope & { groupBy: string }, signal?: AbortSignal): Promise<ServiceMap> {
   const map = await get<ServiceMap>('/v1/map', { ...scopeParams(p), group_by: p.groupBy }, signal);
-  const nodes = map.nodes.map((n) => ({ ...n, id: shown(n.id), name: shown(n.id) }));
+  const starts = Array.from({ length: map.nodes[0]?.sparkline.length ?? 0 }, (_, i) => map.from + i * map.step_s);
+  const over = overBy(p.to, starts, map.step_s);
+  const nodes = map.nodes.map((n) => ({ ...n, id: shown(n.id), name: shown(n.id), sparkline: n.sparkline.slice(0, over) }));
   const edges = map.edges.map((e) => ({ ...e, client: shown(e.client), server: shown(e.server) }));
   return { ...map, nodes, edges };
 }
@@ -31,7 +44,11 @@ export async function fetchMapDetail(p: Scope & { groupBy: string; client?: stri
   const params = { ...scopeParams(p), group_by: p.groupBy, client: side(p.client), server: side(p.server) };
   const detail = await get<MapDetail>('/v1/map/detail', params, signal);
   const peers = (list: MapDetail['callers']): MapDetail['callers'] => list.map((peer) => ({ ...peer, name: shown(peer.name) }));
-  return { ...detail, callers: peers(detail.callers), callees: peers(detail.callees) };
+  const starts = detail.series.map((point) => point.time);
+  const series = detail.series.slice(0, overBy(p.to, starts, (starts[1] ?? 0) - (starts[0] ?? 0)));
+  // Connections without a request are no endpoint.
+  const endpoints = detail.endpoints.filter((e) => e.requests > 0);
+  return { ...detail, series, endpoints, callers: peers(detail.callers), callees: peers(detail.callees) };
 }
 
 export const fetchRequests = (

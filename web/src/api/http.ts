@@ -1,5 +1,7 @@
 // The one place that talks to the server: builds query strings, checks answers, turns failures into ApiError.
 
+import type { Failed } from './types';
+
 export type Params = Record<string, string | number | null | undefined>;
 
 /** What went wrong, in the server's own words; `position` and `length` point into the filter line. */
@@ -31,12 +33,8 @@ function queryString(params: Params): string {
   return text ? `?${text}` : '';
 }
 
-interface ErrorBody {
-  error?: { code?: string; message?: string; position?: number | null; length?: number | null; suggestion?: string | null };
-}
-
 async function failure(response: Response, request: string, filter: string): Promise<ApiError> {
-  const body = (await response.json().catch(() => ({}))) as ErrorBody;
+  const body = (await response.json().catch(() => ({}))) as Partial<Failed>;
   const error = body.error;
   // A proxy in front of a stopped server answers 502 to 504 itself, without the server's error object.
   if (!error && response.status >= 502) return new ApiError('The server does not answer.', 'offline', request, filter);

@@ -1,92 +1,23 @@
-// Shapes of the HTTP API. Field suffixes give units: `_us` microseconds, `_s` seconds, `_rate` per second,
-// `_ratio` 0..1, `_bytes`. 64-bit ids are strings, since JavaScript numbers cannot hold them.
+// Shapes of the HTTP API as the page uses them: aliases of those of the API's document. Where the document is wider
+// than what the server answers, it is narrowed here: words that are one of a few, and rows of requests, which are plain
+// objects there. Field suffixes give units: `_us` microseconds, `_s` seconds, `_rate` per second, `_ratio` 0..1, `_bytes`.
+// 64-bit ids are strings, since JavaScript numbers cannot hold them.
+import type * as schema from './schema';
+
+/** The server writes null rather than leaving a field out. */
+type Whole<T> = { [K in keyof T]-?: Exclude<T[K], undefined> };
 
 export type NodeKind = 'client' | 'proxy' | 'service' | 'store' | 'world';
+export type MapNode = Whole<schema.Node> & { kind: NodeKind };
+export type MapEdge = Whole<schema.Edge>;
+export type Health = schema.Health;
+export type ServiceMap = Omit<schema.MapAnswer, 'nodes' | 'edges'> & { nodes: MapNode[]; edges: MapEdge[] };
 
-export interface MapNode {
-  id: string;
-  name: string;
-  kind: NodeKind;
-  tags: Record<string, string>;
-  protocols: string[];
-  members: string[];
-  requests: number;
-  errors: number;
-  request_rate: number;
-  error_ratio: number;
-  p50_us: number | null;
-  p99_us: number | null;
-  sparkline: number[];
-}
-
-export interface MapEdge {
-  id: string;
-  client: string;
-  server: string;
-  protocols: string[];
-  requests: number;
-  client_errors: number;
-  server_errors: number;
-  timeouts: number;
-  errors: number;
-  request_rate: number;
-  error_ratio: number;
-  p50_us: number | null;
-  p99_us: number | null;
-  observation_point: string;
-  connections: number;
-  bytes_rate: number;
-  sparkline: number[];
-}
-
-export interface Health {
-  agents: number;
-  lost: number;
-  loss: { agent: string; cause: string; count: number }[];
-}
-
-export interface ServiceMap {
-  from: number;
-  to: number;
-  step_s: number;
-  nodes: MapNode[];
-  edges: MapEdge[];
-  health: Health;
-}
-
-export interface RedPoint {
-  time: number;
-  request_rate: number;
-  error_rate: number;
-  p50_us: number | null;
-  p99_us: number | null;
-}
-
-export interface Peer {
-  name: string;
-  request_rate: number;
-  error_ratio: number;
-  p99_us: number | null;
-}
-
-export interface Endpoint {
-  endpoint: string;
-  protocol: string;
-  requests: number;
-  request_rate: number;
-  error_ratio: number;
-  p50_us: number | null;
-  p99_us: number | null;
-}
-
-export interface Instance {
-  entity: string;
-  auto_instance: string;
-  host: string;
-  process_name: string;
-  container_id: string;
-}
-
+export type RedPoint = Whole<schema.Point>;
+type Line = Whole<schema.Line>;
+export type Peer = Pick<Line, 'name' | 'request_rate' | 'error_ratio' | 'p99_us'>;
+export type Endpoint = Omit<Line, 'name'>;
+export type Instance = schema.Instance;
 export interface MapDetail {
   series: RedPoint[];
   endpoints: Endpoint[];
@@ -97,9 +28,12 @@ export interface MapDetail {
 
 export type Status = 'ok' | 'client_error' | 'server_error' | 'timeout' | 'unknown';
 
+/** Written by hand: the document calls it an object. */
 export interface RequestRow {
   _id: string;
   start_time_us: number;
+  end_time_us: number;
+  /** Null when only one half of the call was seen. */
   response_duration_us: number | null;
   observation_point: string;
   l7_protocol_str: string;
@@ -107,8 +41,8 @@ export interface RequestRow {
   type: 'session' | 'request' | 'response';
   client: string;
   server: string;
-  client_entity: string;
-  server_entity: string;
+  client_entity_id: string;
+  server_entity_id: string;
   request_type: string;
   request_domain: string;
   request_resource: string;
@@ -125,12 +59,8 @@ export interface RequestRow {
   server_port: number;
 }
 
-export interface RequestPage {
-  rows: RequestRow[];
-  next: string | null;
-  /** Null when the page has no rows. */
-  newest: string | null;
-}
+/** Both cursors are the server's own business: they go back to it as they came. */
+export type RequestPage = Omit<Whole<schema.ListAnswer>, 'rows'> & { rows: RequestRow[] };
 
 export interface HistogramBucket {
   time: number;
@@ -140,74 +70,17 @@ export interface HistogramBucket {
   server_error: number;
   timeout: number;
 }
+export type Histogram = Omit<schema.HistogramAnswer, 'buckets'> & { buckets: HistogramBucket[] };
 
-export interface Histogram {
-  step_s: number;
-  slow_us: number;
-  buckets: HistogramBucket[];
-}
+export type Observation = Whole<schema.Observation>;
+export type RequestDetail = Omit<schema.OneAnswer, 'observations' | 'flow'> & { observations: Observation[]; flow: Whole<schema.Flow> };
 
-export interface Observation {
-  _id: string;
-  observation_point: string;
-  start_time_us: number;
-  response_duration_us: number | null;
-}
+export type Tag = Whole<schema.TagLine> & { kind: 'string' | 'number' | 'duration' | 'enum' };
+export type TagValue = schema.ValueLine;
 
-export interface RequestDetail {
-  row: Record<string, unknown>;
-  client_tags: Record<string, string>;
-  server_tags: Record<string, string>;
-  observations: Observation[];
-  flow: { rtt_us: number | null; retransmissions: number } | null;
-}
+export type Capability = schema.CapabilityLine & { state: 'ok' | 'degraded' | 'missing' };
+export type Agent = schema.AgentLine & { state: 'running' | 'lost'; capabilities: Capability[] };
+export type ServerFigures = schema.ServerLine;
+export type Agents = Omit<schema.AgentsAnswer, 'agents'> & { agents: Agent[] };
 
-export interface Tag {
-  name: string;
-  kind: 'string' | 'number' | 'duration' | 'enum';
-  two_sided: boolean;
-  description: string;
-  values: string[] | null;
-}
-
-export interface TagValue {
-  value: string;
-  count: number;
-}
-
-export interface Capability {
-  name: string;
-  state: 'ok' | 'degraded' | 'missing';
-  why: string;
-  what_to_do: string;
-}
-
-export interface Agent {
-  agent: string;
-  host: string;
-  version: string;
-  kernel: string;
-  capture_level: string;
-  state: 'running' | 'lost';
-  last_seen_s: number;
-  cpu_ratio: number;
-  rss_bytes: number;
-  events_rate: number;
-  requests_rate: number;
-  capabilities: Capability[];
-  loss: { cause: string; count: number; description: string }[];
-}
-
-export interface ServerFigures {
-  version: string;
-  store: string;
-  store_version: string;
-  rows_rate: number;
-  data_bytes: number;
-  started_s: number;
-}
-
-export interface Agents {
-  agents: Agent[];
-  server: ServerFigures;
-}
+export type Failed = schema.ErrorBody;

@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useRef, type MouseEvent, type ReactNode } from 'react';
 import { useTags } from '../api/queries';
 import { notThis, onlyThis } from '../filter/edit';
-import { findKey } from '../filter/keys';
+import { findKey, type FoundKey } from '../filter/keys';
 import { sharedOf } from '../state/search';
 import { usePatch, useSearchState } from '../state/useUrl';
 import { copyText } from './copy';
@@ -27,12 +27,10 @@ interface ValueProps {
   open?: Action;
 }
 
-function useActions(name: string | undefined, value: string, open: Action | undefined): Action[] {
+function useActions(found: FoundKey | null, value: string, open: Action | undefined): Action[] {
   const search = useSearchState();
   const patch = usePatch();
   const navigate = useNavigate();
-  const { data: tags } = useTags();
-  const found = findKey(tags, name);
   const filter = search.filter ?? '';
   const actions: Action[] = open ? [open] : [];
   if (found) {
@@ -70,8 +68,11 @@ function ValueMenu({ actions, title, value, anchor, close }: { actions: Action[]
 
 /** The menu's hooks live here, so that a table of values does not run them per cell. */
 function OpenMenu(props: { tag: string | undefined; value: string; open: Action | undefined; anchor: DOMRect; close: () => void }) {
-  const actions = useActions(props.tag, props.value, props.open);
-  return <ValueMenu actions={actions} title={props.tag} value={props.value} anchor={props.anchor} close={props.close} />;
+  const { data: tags } = useTags();
+  const found = findKey(tags, props.tag);
+  const actions = useActions(found, props.value, props.open);
+  // As it is written in the filter line, which the name of a column is not.
+  return <ValueMenu actions={actions} title={found?.key ?? props.tag} value={props.value} anchor={props.anchor} close={props.close} />;
 }
 
 export function Value({ tag, value, children, className = '', open }: ValueProps) {

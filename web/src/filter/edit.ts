@@ -3,12 +3,27 @@ import { formatTerm, tokenise, unquoteValue, type Term } from './tokens';
 
 const textOf = (text: string, term: Term): string => text.slice(term.key.start, (term.value ?? term.op ?? term.key).end);
 
+/** Between two terms: room for the cross of the first. */
+const GAP = '  ';
+
+/** The line with the usual gap between terms. What is no term, a stray quote for example, stays for the server to name. */
+export function withGaps(text: string): string {
+  let at = 0;
+  let line = '';
+  for (const term of tokenise(text)) {
+    const between = text.slice(at, term.key.start);
+    line += (between.trim() === '' ? (line === '' ? '' : GAP) : between) + textOf(text, term);
+    at = (term.value ?? term.op ?? term.key).end;
+  }
+  return (line + text.slice(at)).trim();
+}
+
 const says = (term: Term, key: string, op: string, value?: string): boolean =>
   term.key.text === key && term.op?.text === op && (value === undefined || unquoteValue(term.value?.text ?? '') === value);
 
 function replaceTerms(text: string, drop: (term: Term) => boolean, added: string): string {
   const kept = tokenise(text).filter((term) => !drop(term)).map((term) => textOf(text, term));
-  return [...kept, added].join('  ');
+  return [...kept, added].join(GAP);
 }
 
 /** Only this value: replaces an earlier choice for the same key, and an exclusion of the same value. */
@@ -31,5 +46,5 @@ export function replaceAt(text: string, position: number, length: number, by: st
 /** One token per click on its cross. */
 export function withoutTerm(text: string, index: number): string {
   const terms = tokenise(text);
-  return terms.filter((_, i) => i !== index).map((term) => textOf(text, term)).join('  ');
+  return terms.filter((_, i) => i !== index).map((term) => textOf(text, term)).join(GAP);
 }

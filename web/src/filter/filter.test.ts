@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Tag } from '../api/types';
 import { contextAt, suggestKeys, suggestOperators, suggestValues } from './completion';
-import { notThis, onlyThis, replaceAt, withoutTerm, withTerms } from './edit';
+import { notThis, onlyThis, replaceAt, withGaps, withoutTerm, withTerms } from './edit';
 import { findKey } from './keys';
 import { formatTerm, quoteValue, tokenise, unquoteValue } from './tokens';
 
@@ -31,6 +31,11 @@ describe('edit', () => {
   it('turns an exclusion round', () => expect(onlyThis('a != 1', 'a', '1')).toBe('a = 1'));
   it('adds several', () => expect(withTerms('', [['x_0', 'a'], ['x_1', 'b c']])).toBe('x_0 = a  x_1 = "b c"'));
   it('repairs by characters, not by UTF-16 units', () => expect(replaceAt('😀 = x servce = y', 6, 6, 'service')).toBe('😀 = x service = y'));
+  it('leaves room between terms and everything else as it was', () => {
+    expect(withGaps(' a=1 b = "c  d"    e ')).toBe('a=1  b = "c  d"  e');
+    expect(withGaps('a = 1 " b = 2')).toBe('a = 1 " b = 2');
+    for (const text of ['', 'a', 'a =', '= 3', 'a = 1  b = 2']) expect(withGaps(text)).toBe(text);
+  });
   it('removes one term', () => expect(withoutTerm('a = 1 b = 2', 0)).toBe('b = 2'));
 });
 

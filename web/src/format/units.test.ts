@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, count, duration, plural, rate, ratio } from './units';
+import { bytes, connections, count, duration, plural, rate, ratio } from './units';
 
 /** No-break spaces read as spaces here. */
 const plain = (text: string): string => text.replace(/\u00a0/g, ' ');
@@ -11,5 +11,5 @@ describe('units', () => {
   it('durations', () => check([[duration(0), '0 µs'], [duration(311), '311 µs'], [duration(999.9), '1 ms'], [duration(38_400), '38 ms'], [duration(1_230_000), '1.2 s'], [duration(90e6), '1.5 min'], [duration(null), '–']]));
   it('ratios never hide a failure nor a success', () => check([[ratio(0), '0 %'], [ratio(0.004), '0.4 %'], [ratio(0.00001), '<0.1 %'], [ratio(0.126), '13 %'], [ratio(0.9999), '99.9 %'], [ratio(1), '100 %']]));
   it('bytes', () => check([[bytes(80), '80 B'], [bytes(17_700), '18 kB'], [bytes(482_114_560), '482 MB'], [bytes(null), '–']]));
-  it('plurals', () => check([[plural(1, 'connection'), '1 connection'], [plural(1200, 'event'), '1.2k events']]));
+  it('plurals', () => check([[plural(1, 'connection'), '1 connection'], [plural(1200, 'event'), '1.2k events'], [connections(0), 'an older connection'], [connections(2), '2 connections']]));
 });

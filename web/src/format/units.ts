@@ -49,3 +49,6 @@ export function ratio(value: number | null | undefined): string {
 }
 
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)}${SPACE}${n === 1 ? one : many}`;
+
+/** Connections are counted when they open, so one that was open already is none of this range. */
+export const connections = (n: number): string => (n > 0 ? plural(n, 'connection') : 'an older connection');

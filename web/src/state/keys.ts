@@ -16,8 +16,11 @@ function handlerFor(keys: string): (() => void) | undefined {
   return [...maps].reverse().map((map) => map.current[keys]).find(Boolean);
 }
 
+/** Many keyboards need AltGr for `[` and `]`, which some systems report as Ctrl and Alt. */
+const isShortcut = (event: KeyboardEvent): boolean => event.metaKey || ((event.ctrlKey || event.altKey) && !event.getModifierState('AltGraph'));
+
 function onKey(event: KeyboardEvent): void {
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.defaultPrevented || isShortcut(event)) return;
   if (event.key === 'Escape') return escapes.at(-1)?.current();
   if (isTyping(event.target) || document.querySelector('dialog[open]')) return;
   const typed = prefix + event.key;

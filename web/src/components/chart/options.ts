@@ -24,8 +24,7 @@ export interface PlotShape {
 
 const FONT = '11px system-ui, sans-serif';
 
-function tickTime(splits: number[]): string[] {
-  const step = (splits[1] ?? 0) - (splits[0] ?? 0);
+function tickTime(splits: number[], step: number): string[] {
   return splits.map((s) => (step >= 86_400 ? day(s).slice(5) : step >= 60 ? clock(s).slice(0, 5) : clock(s)));
 }
 
@@ -36,7 +35,7 @@ function axes(format: (value: number) => string, whole: boolean): uPlot.Axis[] {
   const grid = { stroke: resolveColour('var(--line)'), width: 1 };
   const common = { stroke, font: FONT, ticks: { show: false } };
   return [
-    { ...common, grid: { show: false }, size: 24, space: 76, gap: 7, values: (_: uPlot, splits: number[]) => tickTime(splits) },
+    { ...common, grid: { show: false }, size: 24, space: 64, gap: 7, values: (_: uPlot, splits: number[], __: number, ___: number, step: number) => tickTime(splits, step) },
     { ...common, grid, size: whole ? 40 : 68, space: 26, gap: 6, ...(whole && { incrs: WHOLE_STEPS }), values: (_: uPlot, splits: number[]) => splits.map(format) },
   ];
 }

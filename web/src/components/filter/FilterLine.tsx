@@ -3,11 +3,13 @@
 import { useEffect, useRef, useState, type FormEvent } from 'react';
 import { useFilterError } from '../../api/queries';
 import type { Suggestion } from '../../filter/completion';
+import { withGaps, withoutTerm } from '../../filter/edit';
 import { tokenise } from '../../filter/tokens';
 import { usePatch, useSearchState } from '../../state/useUrl';
 import { Icon } from '../Icon';
 import { Completion } from './Completion';
 import { PaintedFilter } from './PaintedFilter';
+import { TokenCrosses } from './TokenCrosses';
 import { useCompletion } from './useCompletion';
 import './filter.css';
 
@@ -36,7 +38,14 @@ export function FilterLine() {
   const completion = useCompletion(draft, caret, open);
   const apply = (text: string): void => {
     setOpen(false);
-    if (text.trim() !== applied) patch({ filter: text.trim() || undefined });
+    const spaced = withGaps(text);
+    if (spaced !== text) setDraft(spaced);
+    if (spaced !== applied) patch({ filter: spaced || undefined });
+  };
+  const remove = (index: number): void => {
+    const text = withoutTerm(draft, index);
+    setDraft(text);
+    apply(text);
   };
   const take = (suggestion: Suggestion): void => {
     const { start, end } = completion.context;
@@ -83,6 +92,7 @@ export function FilterLine() {
           onScroll={(e) => setScroll(e.currentTarget.scrollLeft)}
           onFocus={() => setOpen(true)} onBlur={onBlur} onKeyDown={onKeyDown}
         />
+        <TokenCrosses text={draft} scroll={scroll} remove={remove} />
       </div>
       {draft === '' ? <kbd aria-hidden="true">/</kbd> : <button type="button" className="icon-button" aria-label="Clear the filter" title="Clear the filter" onClick={() => { setDraft(''); apply(''); }}><Icon name="close" size={14} /></button>}
       {open && <Completion completion={completion} take={take} />}

@@ -2,6 +2,7 @@
 import { useFilterError } from '../../api/queries';
 import { replaceAt } from '../../filter/edit';
 import { usePatch, useSearchState } from '../../state/useUrl';
+import { sentence } from '../states/States';
 import { Icon } from '../Icon';
 
 export function FilterProblem() {
@@ -14,7 +15,7 @@ export function FilterProblem() {
   return (
     <div className="banner" id="filter-error" data-testid="filter-error" role="alert">
       <Icon name="warn" size={14} />
-      <span className="grow"><b>Filter:</b> {error.message}.{suggestion !== null && <> Did you mean <code>{suggestion}</code>?</>}</span>
+      <span className="grow"><b>Filter:</b> {sentence(error.message)}{suggestion !== null && <> Did you mean <code>{suggestion}</code>?</>}</span>
       {repair !== null && <button className="button" onClick={() => patch({ filter: repair })}>Use {suggestion}</button>}
       <button className="button" onClick={() => patch({ filter: undefined })}>Drop the filter</button>
     </div>

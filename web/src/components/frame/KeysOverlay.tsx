@@ -1,9 +1,15 @@
 import { useEffect, useRef } from 'react';
+import { PAGES } from './pages';
 
-const KEYS: [string, [string, string][]][] = [
-  ['Go', [['g m', 'Map'], ['g r', 'Requests'], ['g a', 'Agents'], ['/', 'Filter line'], ['?', 'This list']]],
+type Group = [name: string, keys: [key: string, meaning: string][]];
+
+/** The pages' own keys come from the list that the rail is made of. */
+const KEYS: Group[] = [
+  ['Go', [...PAGES.map((page): [string, string] => [page.keys, page.name]), ['?', 'This list']]],
   ['Time', [['[', 'Half a range back'], [']', 'Half a range forth'], ['.', 'Live or paused'], ['drag', 'Zoom on a chart; back undoes it']]],
-  ['Rows and drawers', [['j', 'Next row'], ['k', 'Previous row'], ['Enter', 'Open'], ['Esc', 'Close'], ['Tab', 'Next service or control']]],
+  ['Map', [['Tab', 'Next link or service'], ['Enter', 'Open it'], ['Esc', 'Close what opened last']]],
+  ['Requests', [['j', 'Next row'], ['k', 'Previous row'], ['Enter', 'Open'], ['Esc', 'Close']]],
+  ['Filter', [['/', 'Into the filter line'], ['↑ ↓', 'Choose a completion'], ['Tab', 'Take it'], ['Enter', 'Apply'], ['Esc', 'Leave it as it was']]],
 ];
 
 export function KeysOverlay({ close }: { close: () => void }) {

@@ -22,6 +22,9 @@ export function Empty({ icon, title, children, actions }: EmptyProps) {
   );
 }
 
+/** The server's messages begin in lower case and end without a stop. */
+export const sentence = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? '' : '.');
+
 export function Failure({ error, retry, what }: { error: Error; retry: () => void; what: string }) {
   const api = error instanceof ApiError ? error : null;
   const wrongFilter = api?.code === 'invalid_filter';
@@ -30,8 +33,8 @@ export function Failure({ error, retry, what }: { error: Error; retry: () => voi
       <span className="state-icon error-text"><Icon name="warn" size={22} /></span>
       <h2>{wrongFilter ? 'This filter cannot be applied here' : `${what} could not be loaded`}</h2>
       <div className="muted state-text">
-        <p>{error.message}</p>
-        {wrongFilter ? <p>The place is underlined above. Nothing is shown until then, since half a filter would mislead.</p> : api && <code className="state-query">GET {decodeURIComponent(api.request)}</code>}
+        <p>{sentence(error.message)}</p>
+        {wrongFilter ? <p>The place is underlined above. Nothing is shown until it is repaired, since half a filter would mislead.</p> : api && <code className="state-query">GET {decodeURIComponent(api.request)}</code>}
       </div>
       {!wrongFilter && <div className="state-actions"><button className="button" onClick={retry}><Icon name="reset" /> Try again</button></div>}
     </div>

@@ -2,6 +2,7 @@ import type { Agent, Capability } from '../../api/types';
 import { Icon, type IconName } from '../../components/Icon';
 import { Value } from '../../components/Value';
 import { bytes, count, plural, rate, ratio } from '../../format/units';
+import { missingOf } from '../../format/loss';
 import { ago } from '../../format/time';
 
 const CAPABILITY: Record<Capability['state'], [IconName, string, string]> = {
@@ -53,11 +54,12 @@ function Losses({ agent, when }: { agent: Agent; when: string }) {
 
 /** What the closed card must already say. */
 function Summary({ agent }: { agent: Agent }) {
-  const lost = agent.loss.reduce((sum, l) => sum + l.count, 0);
+  const { lost, unlogged } = missingOf(agent.loss);
   const lacking = agent.capabilities.filter((c) => c.state !== 'ok').length;
   return (
     <span className="agent-notes">
       {lost > 0 && <span className="chip slow">{count(lost)} lost</span>}
+      {unlogged > 0 && <span className="chip" title="Counted, but missing in the list of requests">{count(unlogged)} not logged</span>}
       {lacking > 0 && <span className="chip slow">{lacking} of {agent.capabilities.length} capabilities lacking</span>}
     </span>
   );

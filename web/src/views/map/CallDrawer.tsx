@@ -2,7 +2,8 @@ import { useMapDetail } from '../../api/queries';
 import type { MapEdge } from '../../api/types';
 import { Drawer, Section } from '../../components/Drawer';
 import { Failure, SkeletonRows } from '../../components/states/States';
-import { bytes, count, plural } from '../../format/units';
+import { pointName } from '../../format/points';
+import { bytes, connections, count } from '../../format/units';
 import { useRange, useSearchState } from '../../state/useUrl';
 import { serviceColour } from '../../theme/serviceColour';
 import { EndpointTable } from './DetailTables';
@@ -27,9 +28,9 @@ function ErrorKinds({ edge }: { edge: MapEdge }) {
   return (
     <dl className="facts">
       {seen.length > 0 && <><dt>Errors</dt><dd className="error-text">{seen.map(([name, n]) => `${count(n)} ${name}`).join(' · ')}</dd></>}
-      <dt>Connections</dt><dd>{count(edge.connections)}</dd>
+      <dt>New connections</dt><dd>{count(edge.connections)}</dd>
       <dt>Traffic</dt><dd>{bytes(edge.bytes_rate)}/s</dd>
-      <dt>Seen at</dt><dd>{edge.observation_point || 'unknown'}</dd>
+      <dt>Seen at</dt><dd title={edge.observation_point}>{pointName(edge.observation_point) || 'unknown'}</dd>
     </dl>
   );
 }
@@ -41,7 +42,7 @@ export function CallDrawer({ client, server, edge, groupBy, selection }: Props) 
   const detail = query.data;
   const title = <><End name={client} open={() => selection.selectNode(client)} /><span className="muted">→</span><End name={server} open={() => selection.selectNode(server)} /></>;
   const onlyConnections = edge !== undefined && edge.requests === 0;
-  const subtitle = !edge ? 'not seen in this range' : onlyConnections ? `${plural(edge.connections, 'connection')}, no request was recognised` : edge.protocols.join(' · ');
+  const subtitle = !edge ? 'not seen in this range' : onlyConnections ? `${connections(edge.connections)}, no request was recognised` : edge.protocols.join(' · ');
   return (
     <Drawer label={`Calls from ${client} to ${server}`} title={title} subtitle={subtitle} onClose={selection.clear} takeFocus>
       {edge && !onlyConnections && <Figures of={edge} />}

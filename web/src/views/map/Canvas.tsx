@@ -27,6 +27,8 @@ const edgeTypes = { call: CallEdge };
 const COMPACT_FROM = 24;
 /** From this many links on, those without a label are drawn as a mere texture. */
 const HAIR_FROM = 160;
+/** Tab goes through the links of what is selected; without a selection through all, up to this many. */
+const TAB_TO = 40;
 const NARROW = 640;
 
 function useNarrow(): boolean {
@@ -75,6 +77,7 @@ function useEdges(model: MapModel, placing: PlacesState, compact: boolean, direc
     data: {
       link, shape, labelled: labelled.has(link.id), faded: model.links.length > 40 && (folded.has(link.client) || folded.has(link.server) || !labelled.has(link.id)), hair: (folded.has(link.client) && folded.has(link.server)) || (model.links.length > HAIR_FROM && !labelled.has(link.id)), selected: link.id === selected,
       dim: bright !== null && !bright.has(link.id), lit: bright !== null && bright.has(link.id),
+      reachable: bright ? bright.has(link.id) : model.links.length <= TAB_TO,
       open: () => selection.selectEdge(link.client, link.server),
     },
   }));

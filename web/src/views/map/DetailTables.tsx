@@ -1,5 +1,6 @@
 // The drawer's tables. Names open what they name; values can be filtered by.
 import type { Endpoint, Instance, Peer } from '../../api/types';
+import { Icon } from '../../components/Icon';
 import { Value } from '../../components/Value';
 import { duration, rate, ratio } from '../../format/units';
 
@@ -17,7 +18,7 @@ export function EndpointTable({ endpoints }: { endpoints: Endpoint[] }) {
       <thead><tr><th>Endpoint</th><RedHead /></tr></thead>
       <tbody>
         {endpoints.map((e) => (
-          <tr key={`${e.protocol} ${e.endpoint}`}><td><Value tag="endpoint" value={e.endpoint} className="mono" /></td><RedCells of={e} /></tr>
+          <tr key={`${e.protocol} ${e.endpoint}`}><td>{e.endpoint === '' ? <span className="muted">none</span> : <Value tag="endpoint" value={e.endpoint} className="mono" />}</td><RedCells of={e} /></tr>
         ))}
       </tbody>
     </table>
@@ -30,7 +31,7 @@ export function PeerTable({ peers, open }: { peers: Peer[]; open: (name: string)
       <thead><tr><th>Service</th><RedHead /></tr></thead>
       <tbody>
         {peers.map((peer) => (
-          <tr key={peer.name}><td><button className="link clip" title={`Open the calls with ${peer.name}`} onClick={() => open(peer.name)}>{peer.name}</button></td><RedCells of={peer} /></tr>
+          <tr key={peer.name}><td><button className="link peer" title={`Open the calls with ${peer.name}`} onClick={() => open(peer.name)}><span className="clip">{peer.name}</span><Icon name="right" size={12} /></button></td><RedCells of={peer} /></tr>
         ))}
       </tbody>
     </table>

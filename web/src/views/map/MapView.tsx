@@ -9,7 +9,7 @@ import { useRange, useSearchState } from '../../state/useUrl';
 import { Canvas } from './Canvas';
 import { chooseShown } from './fold';
 import { MapDrawer } from './MapDrawer';
-import { buildModel, DEFAULT_GROUP, type MapModel } from './model';
+import { buildModel, groupOf, type MapModel } from './model';
 import { Toolbar } from './Toolbar';
 import { useSelection } from './useSelection';
 import './map.css';
@@ -45,7 +45,7 @@ function MapSkeleton() {
 export function MapView() {
   const search = useSearchState();
   const { range } = useRange();
-  const groupBy = search.group_by ?? DEFAULT_GROUP;
+  const groupBy = groupOf(search.group_by);
   const filter = search.filter ?? '';
   const query = useMap({ range, filter }, groupBy);
   const selection = useSelection();

@@ -4,7 +4,7 @@ import { memo } from 'react';
 import { CutName } from '../../components/CutName';
 import { Icon } from '../../components/Icon';
 import { Sparkline } from '../../components/Sparkline';
-import { duration, plural, rate, ratio } from '../../format/units';
+import { connections, duration, rate, ratio } from '../../format/units';
 import { serviceColour } from '../../theme/serviceColour';
 import { KIND_NAMES, type Card } from './model';
 
@@ -23,12 +23,12 @@ const P99 = ({ us }: { us: number | null }) => <span className="muted" title="99
 function Figures({ card, compact }: { card: Card; compact: boolean }) {
   if (card.requests > 0) return <><b>{rate(card.request_rate)}</b><Errors errorRatio={card.error_ratio} short={compact} />{compact && <P99 us={card.p99_us} />}</>;
   if (card.sent_rate > 0) return <b>sends {rate(card.sent_rate)}</b>;
-  return <span className="muted">{plural(card.connections, 'connection')}</span>;
+  return <span className="muted">{connections(card.connections)}</span>;
 }
 
 /** Pure clients and silent ends have no line of their own to draw; their card is the same size all the same. */
 function Line({ card, colour }: { card: Card; colour: string }) {
-  if (card.requests === 0) return <span className="card-line muted">{card.sent_rate > 0 ? 'client, serves nothing' : 'no request recognised'}</span>;
+  if (card.requests === 0) return <span className="card-line muted">{card.sent_rate > 0 ? 'client only' : 'no request recognised'}</span>;
   return <span className="card-line"><Sparkline values={card.sparkline} width={74} height={18} colour={colour} /><span className="muted" title="99 of 100 requests are faster than this">p99 {duration(card.p99_us)}</span></span>;
 }
 

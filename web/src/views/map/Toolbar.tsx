@@ -4,13 +4,13 @@ import { plural } from '../../format/units';
 import { usePatch } from '../../state/useUrl';
 import { HealthBadge } from './HealthBadge';
 import { Legend } from './Legend';
-import { DEFAULT_GROUP } from './model';
+import { DEFAULT_GROUP, groupOf } from './model';
 
 /** Only a tag that both ends have can make the nodes of a map. */
 function GroupBy({ groupBy }: { groupBy: string }) {
   const { data: tags } = useTags();
   const patch = usePatch();
-  const names = (tags ?? []).filter((t) => t.two_sided).map((t) => t.name);
+  const names = (tags ?? []).filter((t) => t.two_sided && groupOf(t.name) === t.name).map((t) => t.name);
   const options = names.includes(groupBy) ? names : [groupBy, ...names];
   const change = (tag: string): void =>
     patch({ group_by: tag === DEFAULT_GROUP ? undefined : tag, client: undefined, server: undefined, folded: undefined });

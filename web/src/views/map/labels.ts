@@ -2,7 +2,8 @@
 import type { Point } from './layout';
 import type { Link } from './model';
 
-export const LABEL = { width: 96, height: 20 };
+/** Rate and errors, one above the other. */
+export const LABEL = { width: 96, height: 36 };
 const ALWAYS_BELOW = 12;
 const AT_MOST = 8;
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MapEdge, MapNode, NodeKind } from '../../api/types';
 import { chooseShown, QUOTA } from './fold';
+import { islandsOf, shelve } from './islands';
 import { chooseLabels } from './labels';
 import { layoutMap, signatureOf, sizeOf } from './layout';
 import { buildModel } from './model';
@@ -34,6 +35,24 @@ describe('layout', () => {
     const { positions } = layoutMap(model, 'right', false);
     expect([...positions.values()].every((p) => Number.isFinite(p.x) && Number.isFinite(p.y))).toBe(true);
   });
+  it('sets parts that no link joins apart, the largest first', () => {
+    const model = buildModel([node('b'), node('a'), node('z'), node('y'), node('x')], [edge('x', 'y'), edge('y', 'z'), edge('a', 'b')], null);
+    expect(islandsOf(model).map((island) => island.cards.map((c) => c.id).join(''))).toEqual(['xyz', 'ab']);
+    const { positions } = layoutMap(model, 'right', false);
+    expect(positions.get('a')!.y).toBeGreaterThan(positions.get('x')!.y + sizeOf(false).height);
+    expect(positions.get('a')!.x).toBe(positions.get('x')!.x);
+  });
+  it('is not joined by a silent caller that touches everything', () => {
+    const silent = (client: string, server: string): MapEdge => ({ ...edge(client, server, 0), requests: 0 });
+    const nodes = [node('localhost', 'world'), node('a'), node('b'), node('c'), node('d')];
+    const model = buildModel(nodes, [edge('a', 'b'), edge('c', 'd'), silent('localhost', 'b'), silent('localhost', 'd')], null);
+    expect(islandsOf(model).map((island) => island.cards.map((c) => c.id).join(' '))).toEqual(['a b localhost', 'c d']);
+    expect(layoutMap(model, 'right', false).positions.size).toBe(5);
+  });
+  it('puts what outside only calls in with the callers', () => {
+    const { positions } = layoutMap(buildModel([node('world', 'world'), node('web')], [edge('world', 'web')], null), 'right', false);
+    expect(positions.get('world')!.x).toBeLessThan(positions.get('web')!.x);
+  });
   it('never lets cards overlap', () => {
     for (const compact of [false, true]) {
       const nodes = Array.from({ length: 40 }, (_, i) => node(`n${i}`, i < 4 ? 'client' : i > 32 ? 'store' : 'service'));
@@ -44,6 +63,14 @@ describe('layout', () => {
       expect(clash).toBe(false);
     }
   });
+});
+
+describe('shelves', () => {
+  const box = (width: number, height = 80) => ({ width, height });
+  it('fill up before a new one begins', () => {
+    expect(shelve([box(700), box(300), box(300), box(300)], 700, 100, 0, 50)).toEqual([{ x: 0, y: 0 }, { x: 0, y: 130 }, { x: 400, y: 130 }, { x: 0, y: 260 }]);
+  });
+  it('hold nothing taller than what began them', () => expect(shelve([box(100, 80), box(100, 200)], 700, 100, 0, 50)[1]).toEqual({ x: 0, y: 130 }));
 });
 
 describe('fold', () => {

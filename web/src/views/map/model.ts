@@ -41,6 +41,9 @@ export interface MapModel {
 /** The tag that names a service. */
 export const DEFAULT_GROUP = 'auto_service';
 
+/** `service` is another name of the same tag: it may be typed, but only one of them is offered. */
+export const groupOf = (tag: string | undefined): string => (tag === undefined || tag === 'service' ? DEFAULT_GROUP : tag);
+
 export const linkId = (client: string, server: string): string => `${client}→${server}`;
 export const foldId = (kind: NodeKind): string => `+${kind}`;
 export const KIND_NAMES: Record<NodeKind, [one: string, many: string]> = {

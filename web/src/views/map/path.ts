@@ -6,6 +6,8 @@ export interface Shape {
   label: Point;
   /** From the label's point on the line to where its text stands beside it. */
   lift: Point;
+  /** Whether there is room for text on the other side of the line, too. */
+  twoSided: boolean;
   tip: Point;
   /** Degrees, 0 points right. */
   angle: number;
@@ -48,7 +50,7 @@ function loop(a: Point, size: CardSize, write: (p: Point) => string): Shape {
   const lift = 44;
   return {
     d: `M${write(from)}C${write({ x: from.x, y: a.y - lift })} ${write({ x: to.x, y: a.y - lift })} ${write({ x: to.x, y: to.y - ARROW + 1 })}`,
-    label: { x: a.x + size.width / 2, y: a.y - lift * 0.72 }, lift: { x: 0, y: -10 }, tip: to, angle: 90,
+    label: { x: a.x + size.width / 2, y: a.y - lift * 0.72 }, lift: { x: 0, y: -10 }, twoSided: false, tip: to, angle: 90,
   };
 }
 
@@ -66,7 +68,7 @@ export function shapeOf(a: Point, b: Point, size: CardSize, via: Point[], direct
   const stop = { x: to.x - way * (ARROW - 1), y: to.y };
   const middle = inner[0] ?? { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
   // Beside a line that runs down there is room only on top of it: names would not fit next to each other.
-  return { d: curve([from, ...inner, stop], write), label: out(middle), lift: down ? { x: 0, y: 0 } : { x: 0, y: -12 }, tip: out(to), angle };
+  return { d: curve([from, ...inner, stop], write), label: out(middle), lift: down ? { x: 0, y: 0 } : { x: 0, y: -12 }, twoSided: !down, tip: out(to), angle };
 }
 
 /** Between two cards of one column: out on the far side and back in. */
@@ -74,7 +76,7 @@ function bulge(from: Point, to: Point, write: (p: Point) => string, out: (p: Poi
   const reach = Math.max(from.x, to.x) + 30 + Math.min(40, Math.abs(to.y - from.y) / 8);
   const stop = { x: to.x + ARROW - 1, y: to.y };
   const d = `M${write(from)}C${write({ x: reach, y: from.y })} ${write({ x: reach, y: to.y })} ${write(stop)}`;
-  return { d, label: out({ x: reach - 12, y: (from.y + to.y) / 2 }), lift: { x: 0, y: 0 }, tip: out(to), angle };
+  return { d, label: out({ x: reach - 12, y: (from.y + to.y) / 2 }), lift: { x: 0, y: 0 }, twoSided: false, tip: out(to), angle };
 }
 
 /** Width by the logarithm of the rate: 1 req/s is thin, 1000 req/s is three times as wide, not a thousand times. */

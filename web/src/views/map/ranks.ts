@@ -1,7 +1,7 @@
 // The column of each card: callers left of what they call, stores and the outside world in the last column.
 import type { NodeKind } from '../../api/types';
 import { groupBy } from './groupBy';
-import type { MapModel } from './model';
+import type { Card, MapModel } from './model';
 
 const ORDER: Record<NodeKind, number> = { client: 0, proxy: 1, service: 2, store: 3, world: 3 };
 
@@ -82,13 +82,16 @@ function shortestPaths(model: MapModel, movable: Set<string>): Map<string, numbe
 }
 
 function rankByPath(model: MapModel): Map<string, number> {
-  const movable = new Set(model.cards.filter((c) => ORDER[c.kind] < 3).map((c) => c.id));
+  const called = new Set(model.links.filter((l) => l.client !== l.server).map((l) => l.server));
+  const calls = new Set(model.links.map((l) => l.client));
+  // An address outside that only calls is a client, whatever else it may be.
+  const isEnd = (c: Card): boolean => ORDER[c.kind] === 3 && (called.has(c.id) || !calls.has(c.id));
+  const movable = new Set(model.cards.filter((c) => !isEnd(c)).map((c) => c.id));
   const longest = longestPaths(model, movable);
   const ranks = Math.max(0, ...longest.values()) < MOST_COLUMNS ? longest : shortestPaths(model, movable);
-  const called = new Set(model.links.filter((l) => l.client !== l.server).map((l) => l.server));
   const last = Math.max(0, ...ranks.values());
   for (const card of model.cards) {
-    if (ORDER[card.kind] === 3) ranks.set(card.id, ranks.size === 0 || !called.has(card.id) ? last : last + 1);
+    if (isEnd(card)) ranks.set(card.id, ranks.size === 0 || !called.has(card.id) ? last : last + 1);
   }
   return ranks;
 }

@@ -3,13 +3,12 @@ import { onMenuKeys } from '../../components/menuKeys';
 import { Popover, usePopover } from '../../components/Popover';
 import { usePatch, useSearchState } from '../../state/useUrl';
 import { chosenColumns, COLUMNS } from './columns';
-
-const isNarrow = (): boolean => window.innerWidth < 720;
+import { useRoom } from './tableColumns';
 
 function Choices() {
   const search = useSearchState();
   const patch = usePatch();
-  const chosen = chosenColumns(search.columns, isNarrow());
+  const chosen = chosenColumns(search.columns, useRoom());
   const toggle = (id: string): void => {
     // In the table's own order, whatever the order of clicking.
     const next = COLUMNS.map((c) => c.id).filter((c) => (c === id ? !chosen.includes(c) : chosen.includes(c)));

@@ -15,8 +15,12 @@ import { Messages } from './Messages';
 import { StatusMark } from './StatusMark';
 import { Timing } from './Timing';
 
+/** Names first, then what they were derived from, then where it ran; anything else by name. */
+const TAG_ORDER = ['auto_service', 'auto_service_type', 'auto_instance', 'process_name', 'executable', 'systemd_unit', 'container_id', 'address', 'host', 'agent'];
+const place = (tag: string): number => (TAG_ORDER.includes(tag) ? TAG_ORDER.indexOf(tag) : TAG_ORDER.length);
+
 function Tags({ tags, side }: { tags: Record<string, string>; side: '_0' | '_1' }) {
-  const entries = Object.entries(tags).filter(([, value]) => value !== '');
+  const entries = Object.entries(tags).filter(([, value]) => value !== '').sort(([a], [b]) => place(a) - place(b) || a.localeCompare(b));
   if (entries.length === 0) return <p className="muted">No tags are known of this end.</p>;
   return (
     <dl className="facts">
@@ -53,9 +57,10 @@ function Body({ detail, slowUs }: { detail: RequestDetail; slowUs: number }) {
         <Section title={`Server: ${server}`}><Tags tags={detail.server_tags} side="_1" /></Section>
       </div>
       <Section title="TCP">
-        {flow ? (
-          <dl className="facts"><div className="fact"><dt>Round trip</dt><dd>{duration(flow.rtt_us)}</dd></div><div className="fact"><dt>Retransmissions</dt><dd className={flow.retransmissions > 0 ? 'slow-text' : ''}>{count(flow.retransmissions)}</dd></div></dl>
-        ) : <p className="muted">No figures of this connection were captured.</p>}
+        <dl className="facts">
+          <div className="fact"><dt>Round trip</dt><dd>{flow.rtt_us === null ? <span className="muted">not measured</span> : duration(flow.rtt_us)}</dd></div>
+          <div className="fact"><dt>Retransmissions</dt><dd className={flow.retransmissions > 0 ? 'slow-text' : ''}>{count(flow.retransmissions)}</dd></div>
+        </dl>
       </Section>
       <div className="row section">
         <Link className="button" to="/map" search={{ ...sharedOf(search), client, server }}>Show this call on the map</Link>
@@ -71,7 +76,7 @@ export function RequestDrawer({ id, at, slowUs, close }: { id: string; at: numbe
   const facts = query.data && factsOf(query.data);
   const what = row ? [row['request_type'], row['request_resource']].map(text).filter(Boolean).join(' ') : 'Request';
   const title = <>{facts && <StatusMark status={facts.status} />}<span className="clip" title={what}>{what}</span></>;
-  const subtitle = facts ? `${facts.client} → ${facts.server} · ${full(at)}` : full(at);
+  const subtitle = facts ? `${facts.client} → ${facts.server} · began ${full(at)}` : full(at);
   return (
     <Drawer label="Request" title={title} subtitle={subtitle} onClose={close} wide>
       {query.error ? <Failure error={query.error} retry={() => void query.refetch()} what="The request" /> : query.data ? <Body detail={query.data} slowUs={slowUs} /> : <SkeletonRows rows={12} height={20} />}

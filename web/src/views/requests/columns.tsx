@@ -42,9 +42,12 @@ function latency({ row, slowUs }: CellContext): ReactNode {
   return <span className={slow ? 'slow-text' : ''} title={slow ? `slower than ${duration(slowUs)}` : undefined}>{slow && <Icon name="clock" size={12} />} {duration(row.response_duration_us)}</span>;
 }
 
+/** Rows stand in the order of their ends, as in a log; a slow request began long before. */
+const when = (row: RequestRow): string => `ended ${full(row.end_time_us)}\nbegan ${full(row.start_time_us)}`;
+
 export const COLUMNS: Column[] = [
-  { id: 'time', name: 'Time', width: 108, cell: ({ row }) => <span title={full(row.start_time_us)}>{clockMillis(row.start_time_us)}</span> },
-  { id: 'clock', name: 'Time, to the second', head: 'Time', width: 80, narrow: 76, cell: ({ row }) => <span title={full(row.start_time_us)}>{clock(row.start_time_us / 1e6)}</span> },
+  { id: 'time', name: 'Time', width: 108, cell: ({ row }) => <span title={when(row)}>{clockMillis(row.end_time_us)}</span> },
+  { id: 'clock', name: 'Time, to the second', head: 'Time', width: 80, narrow: 76, cell: ({ row }) => <span title={when(row)}>{clock(row.end_time_us / 1e6)}</span> },
   { id: 'client', name: 'Client', width: 132, cell: (c) => service('auto_service_0', c.row.client, c) },
   { id: 'server', name: 'Server', width: 132, narrow: 104, cell: (c) => service('auto_service_1', c.row.server, c) },
   { id: 'protocol', name: 'Protocol', width: 92, cell: (c) => value('l7_protocol_str', c.row.l7_protocol_str, c) },
@@ -66,12 +69,17 @@ export const COLUMNS: Column[] = [
 ];
 
 const DEFAULT = ['time', 'client', 'server', 'protocol', 'method', 'resource', 'status', 'code', 'latency', 'received'];
+/** Beside an open drawer, which says the rest. */
+const DEFAULT_BESIDE = ['clock', 'client', 'server', 'mark', 'resource', 'latency'];
 const DEFAULT_NARROW = ['clock', 'server', 'mark', 'resource', 'latency'];
 
+export type Room = 'wide' | 'beside' | 'narrow';
+const DEFAULTS: Record<Room, string[]> = { wide: DEFAULT, beside: DEFAULT_BESIDE, narrow: DEFAULT_NARROW };
+
 /** Columns named in the address; unknown names are ignored, none left means the usual ones. */
-export function chosenColumns(text: string | undefined, narrow: boolean): string[] {
+export function chosenColumns(text: string | undefined, room: Room): string[] {
   const known = (text ?? '').split(',').filter((id) => COLUMNS.some((c) => c.id === id));
-  return known.length > 0 ? known : narrow ? DEFAULT_NARROW : DEFAULT;
+  return known.length > 0 ? known : DEFAULTS[room];
 }
 
 export function parseWidths(text: string | undefined): Record<string, number> {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Observation, RequestRow } from '../../api/types';
 import { chosenColumns, formatWidths, parseWidths } from './columns';
 import { factsOf } from './facts';
-import { EMPTY_TAIL, received, released } from './tail';
+import { EMPTY_TAIL, merged, received, released } from './tail';
 import { timingOf } from './timing';
 
 const rows = (...ids: string[]): RequestRow[] => ids.map((_id) => ({ _id }) as RequestRow);
@@ -27,6 +27,14 @@ describe('live tail', () => {
   });
 });
 
+describe('merged', () => {
+  const row = (_id: string, end_time_us: number): RequestRow => ({ _id, end_time_us }) as RequestRow;
+  it('shows a row once and a late one in its place', () => {
+    expect(ids(merged([row('9', 30), row('8', 15)], [row('9', 30), row('7', 20), row('6', 10)]))).toBe('9 7 8 6');
+  });
+  it('takes ids for numbers', () => expect(ids(merged([row('9', 1)], [row('10', 1)]))).toBe('10 9'));
+});
+
 describe('timing', () => {
   const seen = (observation_point: string, start_time_us: number, response_duration_us: number | null): Observation => ({ _id: '1', observation_point, start_time_us, response_duration_us });
   it('takes the difference of both ends as network', () => {
@@ -40,14 +48,14 @@ describe('timing', () => {
 
 describe('columns', () => {
   it('falls back to the usual ones', () => {
-    expect(chosenColumns('nonsense', false)).toEqual(chosenColumns(undefined, false));
-    expect(chosenColumns('time,latency', false)).toEqual(['time', 'latency']);
+    expect(chosenColumns('nonsense', 'wide')).toEqual(chosenColumns(undefined, 'wide'));
+    expect(chosenColumns('time,latency', 'beside')).toEqual(['time', 'latency']);
   });
   it('keeps widths in the address', () => expect(parseWidths(formatWidths({ time: 90, latency: 120.4 }))).toEqual({ time: 90, latency: 120 }));
 });
 
 describe('facts', () => {
-  const detail = (row: Record<string, unknown>) => ({ row, client_tags: { auto_service: 'nginx' }, server_tags: {}, observations: [], flow: null });
+  const detail = (row: Record<string, unknown>) => ({ row, client_tags: { auto_service: 'nginx' }, server_tags: {}, observations: [], flow: { rtt_us: null, retransmissions: 0 } });
   it('names the ends by their tags', () => expect(factsOf(detail({}))).toMatchObject({ client: 'nginx', server: '', status: 'unknown' }));
   it('has no duration without a response', () => {
     expect(factsOf(detail({ type: 'session', response_duration: 7 })).took_us).toBe(7);

@@ -3,7 +3,7 @@ import { columnResizingFeature, columnSizingFeature, columnVisibilityFeature, ta
 import { useEffect, useState } from 'react';
 import type { RequestRow } from '../../api/types';
 import { usePatch, useSearchState } from '../../state/useUrl';
-import { chosenColumns, COLUMNS, formatWidths, parseWidths } from './columns';
+import { chosenColumns, COLUMNS, formatWidths, parseWidths, type Room } from './columns';
 
 export const features = tableFeatures({ columnSizingFeature, columnResizingFeature, columnVisibilityFeature });
 
@@ -17,6 +17,12 @@ const SLIM = defs(true);
 /** A resize is hundreds of steps; only where it ends goes into the address. */
 const SETTLE_MS = 300;
 const NARROW = 720;
+
+/** How much of the window the table has. */
+export function useRoom(): Room {
+  const { request } = useSearchState();
+  return window.innerWidth < NARROW ? 'narrow' : request === undefined ? 'wide' : 'beside';
+}
 
 export function useColumnState() {
   const search = useSearchState();
@@ -33,8 +39,8 @@ export function useColumnState() {
     const timer = window.setTimeout(() => patch({ widths: text }, { replace: true }), SETTLE_MS);
     return () => window.clearTimeout(timer);
   }, [sizing, search.widths, patch]);
-  const narrow = window.innerWidth < NARROW;
-  const chosen = chosenColumns(search.columns, narrow);
+  const room = useRoom();
+  const chosen = chosenColumns(search.columns, room);
   const columnVisibility = Object.fromEntries(COLUMNS.map((c) => [c.id, chosen.includes(c.id)]));
-  return { columns: narrow ? SLIM : WIDE, state: { columnVisibility, columnSizing: sizing }, onColumnSizingChange: (update: Updater<ColumnSizingState>) => setSizing(update) };
+  return { columns: room === 'narrow' ? SLIM : WIDE, state: { columnVisibility, columnSizing: sizing }, onColumnSizingChange: (update: Updater<ColumnSizingState>) => setSizing(update) };
 }

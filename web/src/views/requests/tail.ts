@@ -27,3 +27,14 @@ export function released(tail: Tail): Tail {
   if (tail.waiting.length === 0) return tail;
   return { ...tail, shown: [...tail.waiting, ...tail.shown].slice(0, TAIL_MAX), waiting: [] };
 }
+
+/** The server's order: by end, then by id, which is a number of up to twenty digits. */
+const newerFirst = (a: RequestRow, b: RequestRow): number =>
+  b.end_time_us - a.end_time_us || b._id.length - a._id.length || (a._id < b._id ? 1 : a._id > b._id ? -1 : 0);
+
+/** A row can come from both sources and is shown once; one that reached the server late stands where it belongs. */
+export function merged(fromTail: RequestRow[], fromPages: RequestRow[]): RequestRow[] {
+  if (fromTail.length === 0) return fromPages;
+  const rows = [...new Map([...fromTail, ...fromPages].map((row) => [row._id, row])).values()];
+  return rows.sort(newerFirst);
+}

@@ -1,12 +1,8 @@
 // Where the time of a call went: what the client waited, minus what the server took, was the network and queues.
 import type { Observation } from '../../api/types';
+import { pointName } from '../../format/points';
 
 const PATH = ['c-app', 'c-p', 'c', 'c-nd', 'c-hv', 'c-gw-hv', 'c-gw', 'local', 'rest', 's-gw', 's-gw-hv', 's-hv', 's-nd', 's', 's-p', 's-app'];
-
-export const POINT_NAMES: Record<string, string> = {
-  'c-app': 'client application', 'c-p': 'client process', c: 'client network', 'c-nd': 'client node', 'c-hv': 'client host', 'c-gw-hv': 'client gateway host', 'c-gw': 'client gateway',
-  local: 'local', rest: 'elsewhere', 's-gw': 'server gateway', 's-gw-hv': 'server gateway host', 's-hv': 'server host', 's-nd': 'server node', s: 'server network', 's-p': 'server process', 's-app': 'server application',
-};
 
 export interface Bar {
   point: string;
@@ -37,7 +33,7 @@ export function timingOf(observations: Observation[]): Timing {
   const end = Math.max(...seen.map((o) => o.start_time_us + (o.response_duration_us ?? 0)));
   const whole = Math.max(1, end - start);
   const bars = seen.map((o) => ({
-    point: o.observation_point, name: POINT_NAMES[o.observation_point] ?? o.observation_point,
+    point: o.observation_point, name: pointName(o.observation_point),
     start: (o.start_time_us - start) / whole, length: (o.response_duration_us ?? 0) / whole, duration_us: o.response_duration_us,
   }));
   // Clocks of two hosts may differ, durations do not: a server that took longer than its client waited says so by 0.

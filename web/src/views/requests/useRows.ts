@@ -3,10 +3,9 @@ import { keepPreviousData, useInfiniteQuery, useQuery, useQueryClient } from '@t
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { fetchRequests, fetchRequestsAfter } from '../../api/calls';
 import type { ViewScope } from '../../api/queries';
-import type { RequestRow } from '../../api/types';
 import { isLive, rangeKey, windowOf } from '../../state/range';
 import type { Order } from '../../state/search';
-import { EMPTY_TAIL, received, released, type Tail } from './tail';
+import { EMPTY_TAIL, merged, received, released, type Tail } from './tail';
 
 const PAGE = 200;
 const TAIL_MS = 2000;
@@ -54,11 +53,6 @@ function useTail(scope: ViewScope, first: string | null, active: boolean, hold: 
   return [tail, release];
 }
 
-/** Both sources can meet at a cursor of equal times; a row is shown once. */
-function distinct(rows: RequestRow[]): RequestRow[] {
-  return [...new Map(rows.map((row) => [row._id, row])).values()];
-}
-
 export function useRows(scope: ViewScope, order: Order, hold: boolean) {
   const pages = usePages(scope, order);
   const client = useQueryClient();
@@ -66,7 +60,7 @@ export function useRows(scope: ViewScope, order: Order, hold: boolean) {
   const active = isLive(scope.range) && order === 'time';
   const [tail, release] = useTail(scope, first, active, hold);
   const { data } = pages;
-  const rows = useMemo(() => distinct([...tail.shown, ...(data?.pages.flatMap((p) => p.rows) ?? [])]), [tail.shown, data]);
+  const rows = useMemo(() => merged(tail.shown, data?.pages.flatMap((p) => p.rows) ?? []), [tail.shown, data]);
   const key = useMemo(() => ['requests', rangeKey(scope.range), scope.filter, order], [scope.range, scope.filter, order]);
   const { gap } = tail;
   const takeNew = useCallback(() => {

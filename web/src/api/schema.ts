@@ -1,0 +1,259 @@
+// @generated from openapi.json by `npm run generate`. Do not edit.
+
+export interface AgentLine {
+  agent: string;
+  capabilities: CapabilityLine[];
+  capture_level: string;
+  /** Share of one core. */
+  cpu_ratio: number;
+  events_rate: number;
+  host: string;
+  kernel: string;
+  last_seen_s: number;
+  loss: CauseLine[];
+  requests_rate: number;
+  rss_bytes: number;
+  /** `running` or `lost`. */
+  state: string;
+  version: string;
+}
+
+export interface AgentsAnswer {
+  agents: AgentLine[];
+  server: ServerLine;
+}
+
+/** Why a call failed. */
+export interface ApiError {
+  /** `invalid_filter`, `invalid_argument`, `not_found`, `unavailable` or `internal`. */
+  code: string;
+  length?: number | null;
+  message: string;
+  /** Where in the filter, in characters. */
+  position?: number | null;
+  suggestion?: string | null;
+}
+
+export interface CapabilityLine {
+  name: string;
+  /** `ok`, `degraded` or `missing`. */
+  state: string;
+  what_to_do: string;
+  why: string;
+}
+
+export interface CauseLine {
+  cause: string;
+  count: number;
+  description: string;
+}
+
+export interface ColumnSchema {
+  name: string;
+  type: string;
+}
+
+export interface DetailAnswer {
+  callees: Line[];
+  callers: Line[];
+  endpoints: Line[];
+  instances: Instance[];
+  series: Point[];
+}
+
+/** Calls from one node to another. */
+export interface Edge {
+  bytes_rate: number;
+  client: string;
+  client_errors: number;
+  connections: number;
+  error_ratio: number;
+  errors: number;
+  id: string;
+  observation_point: string;
+  p50_us?: number | null;
+  p99_us?: number | null;
+  protocols: string[];
+  request_rate: number;
+  requests: number;
+  server: string;
+  server_errors: number;
+  sparkline: number[];
+  timeouts: number;
+}
+
+export interface ErrorBody {
+  error: ApiError;
+}
+
+/** The connection during the request. */
+export interface Flow {
+  retransmissions: number;
+  rtt_us?: number | null;
+}
+
+/** How complete the data is. */
+export interface Health {
+  agents: number;
+  loss: LossLine[];
+  lost: number;
+}
+
+export interface HistogramAnswer {
+  buckets: Record<string, unknown>[];
+  slow_us: number;
+  step_s: number;
+}
+
+/** One member of a node. */
+export interface Instance {
+  auto_instance: string;
+  container_id: string;
+  entity: string;
+  host: string;
+  process_name: string;
+}
+
+/** Figures of one endpoint, caller or callee. */
+export interface Line {
+  endpoint: string;
+  error_ratio: number;
+  name: string;
+  p50_us?: number | null;
+  p99_us?: number | null;
+  protocol: string;
+  request_rate: number;
+  requests: number;
+}
+
+export interface ListAnswer {
+  /** Cursor of the newest row, for the live tail. */
+  newest?: string | null;
+  /** Cursor of the next page. */
+  next?: string | null;
+  /** Rows of the log. */
+  rows: Record<string, unknown>[];
+}
+
+export interface LossLine {
+  agent: string;
+  cause: string;
+  count: number;
+}
+
+export interface MapAnswer {
+  edges: Edge[];
+  from: number;
+  health: Health;
+  nodes: Node[];
+  step_s: number;
+  to: number;
+}
+
+/** A service, or whatever entities are grouped by. */
+export interface Node {
+  error_ratio: number;
+  errors: number;
+  id: string;
+  /** `client`, `proxy`, `service`, `store` or `world`. */
+  kind: string;
+  /** Entity ids. */
+  members: string[];
+  name: string;
+  p50_us?: number | null;
+  p99_us?: number | null;
+  protocols: string[];
+  request_rate: number;
+  requests: number;
+  /** Requests per second, by bucket. */
+  sparkline: number[];
+  tags: Record<string, string>;
+}
+
+/** The call as one observation point saw it. */
+export interface Observation {
+  _id: string;
+  observation_point: string;
+  response_duration_us?: number | null;
+  start_time_us: number;
+}
+
+export interface OneAnswer {
+  client_tags: Record<string, string>;
+  flow: Flow;
+  /** The same call seen at all points, in path order. */
+  observations: Observation[];
+  /** Every column. */
+  row: Record<string, unknown>;
+  server_tags: Record<string, string>;
+}
+
+/** Rates and latencies of one time bucket. */
+export interface Point {
+  error_rate: number;
+  p50_us?: number | null;
+  p99_us?: number | null;
+  request_rate: number;
+  time: number;
+}
+
+/** The answer, in DeepFlow's form. */
+export interface QueryAnswer {
+  /** What went wrong. */
+  DESCRIPTION: string;
+  /** `SUCCESS`, `INVALID_POST_DATA`, `INVALID_SQL`, `FORBIDDEN`, `LIMIT_EXCEEDED` or `SERVER_ERROR`. */
+  OPT_STATUS: string;
+  result?: QueryResult | null;
+}
+
+/** The question; as JSON or as form fields. */
+export interface QueryBody {
+  /** Database in which names without one are looked up. */
+  db?: string;
+  /** One statement: SELECT, SHOW, DESCRIBE or EXPLAIN. */
+  sql?: string;
+}
+
+export interface QueryResult {
+  columns: string[];
+  schemas: ColumnSchema[];
+  values: Record<string, unknown>[][];
+}
+
+export interface ServerLine {
+  data_bytes: number;
+  entities: number;
+  failed_inserts: number;
+  inserts: number;
+  rows: number;
+  rows_rate: number;
+  started_s: number;
+  store: string;
+  store_version: string;
+  version: string;
+}
+
+export interface TagLine {
+  description: string;
+  /** `string`, `number`, `duration` or `enum`. */
+  kind: string;
+  name: string;
+  /** Whether it may end in `_0` (client) or `_1` (server). */
+  two_sided: boolean;
+  /** All values, of an enum. */
+  values?: string[] | null;
+}
+
+export interface TagsAnswer {
+  tags: TagLine[];
+}
+
+export interface ValueLine {
+  /** Requests that have it. */
+  count: number;
+  value: string;
+}
+
+export interface ValuesAnswer {
+  values: ValueLine[];
+}
