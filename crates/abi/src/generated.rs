@@ -61,6 +61,8 @@ pub struct DataEvent {
     pub retransmits: u32,
     pub send_window: u32,
     pub receive_window: u32,
+    pub min_rtt_us: u32,
+    pub reserved: u32,
 }
 
 #[repr(C)]
@@ -111,7 +113,7 @@ pub struct ProcessEvent {
     pub reserved: u32,
 }
 const _: () = assert!(size_of::<Header>() == 24);
-const _: () = assert!(size_of::<DataEvent>() == 80);
+const _: () = assert!(size_of::<DataEvent>() == 88);
 const _: () = assert!(size_of::<SocketEvent>() == 104);
 const _: () = assert!(size_of::<CloseEvent>() == 40);
 const _: () = assert!(size_of::<ExecEvent>() == 800);

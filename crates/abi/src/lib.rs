@@ -95,6 +95,8 @@ mod tests {
             retransmits: 0,
             send_window: 0,
             receive_window: 0,
+            min_rtt_us: 40,
+            reserved: 0,
         };
         let mut record = bytes(&event).to_vec();
         record.extend_from_slice(b"abc");

@@ -260,7 +260,7 @@ impl Pipeline {
             socket.retransmits_before = socket.retransmits;
         }
         socket.retransmits = event.retransmits;
-        socket.srtt_us = event.srtt_us;
+        socket.min_rtt_us = believable(event.min_rtt_us);
         socket.last_egress = Some(egress);
         let origin =
             Origin { time_us, seq: event.seq, context: event.context, pid: event.header.pid, tid: event.header.tid };
@@ -359,7 +359,7 @@ impl Pipeline {
             pids: if is_client { [socket.pid, peer_pid] } else { [peer_pid, socket.pid] },
             endpoint: &endpoint,
             flow_id: self.flow_id_base ^ cookie,
-            rtt: socket.srtt_us,
+            rtt: socket.min_rtt_us,
             retransmissions: socket.retransmits.saturating_sub(socket.retransmits_before),
             session,
         });
@@ -452,6 +452,11 @@ impl Pipeline {
             row.rtt_count += traffic.rtt_count;
         }
     }
+}
+
+/// The kernel's value before the first sample is the largest there is.
+fn believable(rtt_us: u32) -> u32 {
+    if rtt_us == u32::MAX { 0 } else { rtt_us }
 }
 
 fn note_traffic(socket: &mut Socket, event: &abi::DataEvent, egress: bool) {

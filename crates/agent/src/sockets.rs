@@ -45,7 +45,7 @@ pub(crate) struct Socket {
     pub(crate) closed_us: Option<u64>,
     pub(crate) traffic: Traffic,
     /// Figures of the last event.
-    pub(crate) srtt_us: u32,
+    pub(crate) min_rtt_us: u32,
     pub(crate) retransmits: u32,
     /// Retransmissions when the running request began.
     pub(crate) retransmits_before: u32,
@@ -145,7 +145,7 @@ impl Sockets {
                 met_us: now_us,
                 closed_us: None,
                 traffic: known_traffic,
-                srtt_us: 0,
+                min_rtt_us: 0,
                 retransmits: 0,
                 retransmits_before: 0,
                 last_egress: None,

@@ -74,6 +74,8 @@ struct hadal_data_event {
 	__u32 retransmits;
 	__u32 send_window;
 	__u32 receive_window;
+	__u32 min_rtt_us; /* smallest of the last minutes: srtt of a quiet connection counts delayed acknowledgements */
+	__u32 reserved;
 };
 
 /* A socket's identity: sent once, before its first data event, and by the list of sockets older than the agent. */
@@ -120,7 +122,7 @@ struct hadal_process_event {
 };
 
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
-_Static_assert(sizeof(struct hadal_data_event) == 80, "hadal_data_event");
+_Static_assert(sizeof(struct hadal_data_event) == 88, "hadal_data_event");
 _Static_assert(sizeof(struct hadal_socket_event) == 104, "hadal_socket_event");
 _Static_assert(sizeof(struct hadal_close_event) == 40, "hadal_close_event");
 _Static_assert(sizeof(struct hadal_exec_event) == 800, "hadal_exec_event");

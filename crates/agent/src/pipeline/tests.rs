@@ -76,6 +76,8 @@ fn data(pipeline: &mut Pipeline, cookie: u64, pid: u32, egress: bool, time_us: u
         retransmits: 0,
         send_window: 0,
         receive_window: 0,
+        min_rtt_us: 40,
+        reserved: 0,
     };
     pipeline.event(Event::Data(event, bytes));
 }

@@ -55,6 +55,7 @@ static __always_inline void fill_tcp(struct hadal_data_event *event, const struc
 {
 	event->seq = next_sequence(sk, tcp, direction) - event->length;
 	event->srtt_us = tcp->srtt_us >> 3;
+	event->min_rtt_us = tcp->rtt_min.s[0].v;
 	event->retransmits = tcp->total_retrans;
 	event->send_window = tcp->snd_wnd;
 	event->receive_window = tcp->rcv_wnd;

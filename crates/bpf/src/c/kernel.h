@@ -86,7 +86,16 @@ struct sock {
 
 struct inet_connection_sock;
 
+struct minmax_sample {
+	__u32 v;
+};
+
+struct minmax {
+	struct minmax_sample s[3];
+};
+
 struct tcp_sock {
+	struct minmax rtt_min;
 	__u32 write_seq;
 	__u32 copied_seq;
 	__u32 rcv_nxt;

@@ -70,7 +70,7 @@ pub const L7_FLOW_LOG: Table = Table {
         Column::new("span_id", Kind::Text, "Span id the program sent."),
         Column::new("parent_span_id", Kind::Text, "Parent span id the program sent."),
         Column::new("flow_id", Kind::U64, "The connection it went over."),
-        Column::new("rtt", Kind::U32, "Smoothed round-trip time of the connection at the response.").unit("us"),
+        Column::new("rtt", Kind::U32, "Smallest round-trip time of the connection in the last minutes.").unit("us"),
         Column::new("retransmissions", Kind::U32, "Segments retransmitted during the request."),
         Column::new("attribute", Kind::TextMap, "Further fields by name."),
         Column::new("biz_type", Kind::Word, "Business type, from plugins."),
