@@ -60,7 +60,7 @@ pub(crate) struct ListAnswer {
 
 /// `<microseconds or latency>.<row id>`
 fn cursor_of(row: &Map<String, Value>, by_latency: bool) -> Option<String> {
-    let number = row.get(if by_latency { "response_duration_us" } else { "start_time_us" })?.as_u64().unwrap_or(0);
+    let number = row.get(if by_latency { "response_duration_us" } else { "end_time_us" })?.as_u64().unwrap_or(0);
     Some(format!("{number}.{}", row.get("_id")?.as_str()?))
 }
 
@@ -165,7 +165,7 @@ pub(crate) async fn list(
     };
     let condition = filter_to_sql(&filter, Target::Log)?;
     let mut conditions = vec![span.condition("time"), format!("({condition})"), one_point(span, &filter)];
-    let key = if by_latency { "(response_duration, log._id)" } else { "(toUnixTimestamp64Micro(start_time), log._id)" };
+    let key = if by_latency { "(response_duration, log._id)" } else { "(toUnixTimestamp64Micro(end_time), log._id)" };
     if let Some(cursor) = &params.cursor {
         let (number, id) = parse_cursor(cursor)?;
         conditions.push(format!("{key} < ({number}, {id})"));

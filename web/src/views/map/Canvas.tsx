@@ -1,11 +1,11 @@
 // The drawing: React Flow pans, zooms and drags; what stands where is decided by usePlaces.
 import { ReactFlow, ReactFlowProvider, type NodeChange } from '@xyflow/react';
 import { useEffect, useMemo, useRef, useState } from 'react';
-import { chooseLabels } from './labels';
+import { chooseLabels, covered } from './labels';
 import { sizeOf, type Direction } from './layout';
 import { CallEdge, type CallEdgeType } from './CallEdge';
 import { ServiceCard, type CardNode } from './ServiceCard';
-import type { MapModel } from './model';
+import type { Link, MapModel } from './model';
 import { shapeOf } from './path';
 import { useFit, ZOOM } from './useFit';
 import { usePlaces, type PlacesState } from './usePlaces';
@@ -68,7 +68,9 @@ function useEdges(model: MapModel, placing: PlacesState, compact: boolean, direc
   });
   const at = new Map(shaped.map(({ link, shape }) => [link.id, shape.label]));
   const folded = new Set(model.cards.filter((c) => c.folded).map((c) => c.id));
-  const telling = model.links.filter((l) => !folded.has(l.client) && !folded.has(l.server));
+  // Where cards stand closely, a line may run beneath one.
+  const hidden = (link: Link): boolean => compact && covered(at.get(link.id)!, places.values(), size);
+  const telling = model.links.filter((l) => !folded.has(l.client) && !folded.has(l.server) && !hidden(l));
   // Stacked rows on a narrow screen leave no room beside their links.
   const labelled = chooseLabels(compact && direction === 'down' ? [] : telling, (link) => at.get(link.id)!);
   const selected = selection.edge && `${selection.edge.client}→${selection.edge.server}`;

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { MapEdge, MapNode, NodeKind } from '../../api/types';
 import { chooseShown, QUOTA } from './fold';
 import { islandsOf, shelve } from './islands';
-import { chooseLabels } from './labels';
+import { chooseLabels, covered } from './labels';
 import { layoutMap, signatureOf, sizeOf } from './layout';
 import { buildModel } from './model';
 import { linkWidth, shapeOf } from './path';
@@ -106,6 +106,11 @@ describe('links', () => {
     expect(shapeOf({ x: 0, y: 0 }, { x: 400, y: 0 }, size, [], 'right').angle).toBe(0);
     expect(shapeOf({ x: 400, y: 0 }, { x: 0, y: 0 }, size, [], 'right').angle).toBe(180);
     expect(shapeOf({ x: 0, y: 0 }, { x: 0, y: 400 }, size, [], 'down').angle).toBe(90);
+  });
+  it('have no label behind a card', () => {
+    const card = [{ x: 0, y: 0 }];
+    expect(covered({ x: 90, y: 40 }, card, sizeOf(false))).toBe(true);
+    expect(covered({ x: 240, y: 40 }, card, sizeOf(false))).toBe(false);
   });
   it('have labels that do not overlap', () => {
     const links = chain().links;

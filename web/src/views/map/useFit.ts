@@ -51,12 +51,14 @@ export function useFit(box: RefObject<HTMLDivElement | null>, placing: PlacesSta
   }, [scope]);
   const shown = useRef(false);
   useEffect(() => {
-    if (userMoved.current) return;
+    if (userMoved.current || !flow.viewportInitialized) return;
     // The layout's own positions are the target; cards may still be on their way there.
-    const timer = window.setTimeout(() => fit(shown.current), shown.current ? 340 : 0);
-    shown.current = true;
+    const timer = window.setTimeout(() => {
+      fit(shown.current);
+      shown.current = true;
+    }, shown.current ? 340 : 0);
     return () => window.clearTimeout(timer);
-  }, [placing.layout, scope, fit]);
+  }, [placing.layout, scope, fit, flow.viewportInitialized]);
   useEffect(() => {
     const timer = window.setTimeout(() => reveal(selected), 60);
     return () => window.clearTimeout(timer);
