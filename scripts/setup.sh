@@ -74,6 +74,6 @@ demo) install_packages "${build_packages[@]}" "${demo_packages[@]}" ;;
 test) install_packages "${build_packages[@]}" "${test_packages[@]}" ;;
 *) fail "usage: setup.sh [build|demo|test]" ;;
 esac
-need_tool cargo "install Rust 1.95 or newer (rustup.rs)"
+need_tool cargo "install Rust 1.95 or newer, with cargo, rustfmt and clippy"
 need_tool npm "install Node.js 20 or newer with npm"
 install_chdb
