@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use hadal_model::catalog::{L7_FLOW_LOG, TAGS};
 use hadal_sql::{Target, filter_to_sql};
-use hadal_store::{Engine, Format};
+use hadal_store::Engine;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +16,7 @@ use super::App;
 use super::answer::{ApiError, ErrorBody};
 use super::params::RangeParams;
 use crate::map::MapError;
-use crate::map::fetch::Range;
+use crate::map::fetch::{self, Range};
 
 /// A successful request above this is shown as slow, in microseconds.
 const SLOW_US: u64 = 100_000;
@@ -138,15 +138,8 @@ fn one_point(range: Range, filter: &str) -> String {
     )
 }
 
-/// Numbers are JSON numbers; ids of 64 bits, which JavaScript cannot hold, are selected as text.
 fn rows(engine: &dyn Engine, sql: &str) -> Result<Vec<Map<String, Value>>, MapError> {
-    rows_with(engine, &format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0"))
-}
-
-fn rows_with(engine: &dyn Engine, sql: &str) -> Result<Vec<Map<String, Value>>, MapError> {
-    let output = engine.query(sql, Format::JsonEachRow)?;
-    let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| serde_json::from_slice(line).map_err(MapError::from)).collect()
+    fetch::rows(engine, sql)
 }
 
 /// The request log, newest or slowest first.
@@ -294,13 +287,13 @@ fn find(engine: &dyn Engine, id: u64, time_us: Option<u64>) -> Result<OneAnswer,
     let tags = |suffix: &str| TAGS.iter().map(|tag| format!("`{}{suffix}`", tag.name)).collect::<Vec<_>>().join(", ");
     let sql = format!(
         "SELECT * REPLACE ({}), toUnixTimestamp64Micro(start_time) AS start_time_us, {}, {} FROM {} AS log \
-         WHERE log._id = {id} AND {near} LIMIT 1 SETTINGS output_format_json_quote_64bit_integers = 0",
+         WHERE log._id = {id} AND {near} LIMIT 1",
         ids_as_text(),
         tags("_0"),
         tags("_1"),
         L7_FLOW_LOG.sql_name("")
     );
-    let found = rows_with(engine, &sql)?.pop();
+    let found = rows(engine, &sql)?.pop();
     let mut row = found.ok_or_else(|| ApiError::not_found("there is no such request; it may have expired"))?;
     let client_tags = take_tags(&mut row, "_0");
     let server_tags = take_tags(&mut row, "_1");

@@ -6,15 +6,13 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use hadal_model::catalog::{APPLICATION_MAP, L7_FLOW_LOG};
 use hadal_sql::{Key, KeyKind, keys, quote};
-use hadal_store::Format;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::App;
 use super::answer::{ApiError, ErrorBody};
 use super::params::RangeParams;
-use crate::map::MapError;
-use crate::map::fetch::Range;
+use crate::map::fetch::{self, Range};
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TagsAnswer {
@@ -95,11 +93,7 @@ pub(crate) async fn values(
         return Ok(Json(ValuesAnswer { values }));
     }
     let sql = values_sql(&key, sides, span, &params);
-    let answer = app.blocking(move |engine| {
-        let output = engine.query(&sql, Format::JsonEachRow)?;
-        let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).map_err(MapError::from)).collect::<Result<Vec<_>, _>>()
-    });
+    let answer = app.blocking(move |engine| fetch::rows(engine, &sql));
     Ok(Json(ValuesAnswer { values: answer.await? }))
 }
 
@@ -117,7 +111,7 @@ fn values_sql(key: &Key, sides: &str, range: Range, params: &ValuesParams) -> St
     };
     format!(
         "SELECT {value} AS value, {count} AS count FROM {table} WHERE {} AND value != '' AND startsWith(lower(value), lower({})) \
-         GROUP BY value ORDER BY count DESC, value LIMIT {} SETTINGS output_format_json_quote_64bit_integers = 0",
+         GROUP BY value ORDER BY count DESC, value LIMIT {}",
         range.condition("time"),
         quote(&params.prefix),
         params.limit.unwrap_or(20).clamp(1, 200),

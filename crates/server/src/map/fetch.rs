@@ -132,7 +132,8 @@ impl Row {
     }
 }
 
-fn rows<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {
+/// Rows of a query of our own. Numbers are JSON numbers; ids of 64 bits, which JavaScript cannot hold, are selected as text.
+pub(crate) fn rows<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {
     let sql = format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0");
     let output = engine.query(&sql, Format::JsonEachRow)?;
     let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
