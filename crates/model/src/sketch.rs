@@ -23,6 +23,18 @@ pub fn estimate(bucket: i16) -> f64 {
     2.0 * GAMMA.powi(i32::from(bucket)) / (GAMMA + 1.0)
 }
 
+/// The latency in microseconds below which the share `q` (0..=1) of `counts` by bucket lies; `None` if there are none.
+pub fn quantile(counts: &BTreeMap<i16, u64>, q: f64) -> Option<f64> {
+    let total: u64 = counts.values().sum();
+    let rank = q.clamp(0.0, 1.0) * total.saturating_sub(1) as f64;
+    let mut seen = 0;
+    let bucket = counts.iter().find(|(_, count)| {
+        seen += **count;
+        seen as f64 > rank
+    });
+    bucket.map(|(bucket, _)| estimate(*bucket))
+}
+
 /// A sketch being filled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketch {
@@ -45,15 +57,7 @@ impl Sketch {
 
     /// The latency in microseconds below which the share `q` (0..=1) of all counts lies; `None` if empty.
     pub fn quantile(&self, q: f64) -> Option<f64> {
-        let total: u64 = self.counts.values().sum();
-        let rank = q.clamp(0.0, 1.0) * total.saturating_sub(1) as f64;
-        let mut seen = 0;
-        self.buckets()
-            .find(|(_, count)| {
-                seen += count;
-                seen as f64 > rank
-            })
-            .map(|(bucket, _)| estimate(bucket))
+        quantile(&self.counts, q)
     }
 
     fn merge_lowest(&mut self) {

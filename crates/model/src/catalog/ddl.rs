@@ -37,11 +37,6 @@ pub fn rollup_ddl(table: &Table, rollup: &Rollup) -> [String; 2] {
     [target, view]
 }
 
-/// `DROP VIEW` of what fills a roll-up, before its columns change.
-pub fn drop_view_ddl(table: &Table, rollup: &Rollup) -> String {
-    format!("DROP VIEW IF EXISTS {}", table.sql_name(&format!("{}_mv", rollup.suffix)))
-}
-
 /// `CREATE DICTIONARY` over the entity table.
 pub fn entity_dictionary_ddl() -> String {
     let columns: Vec<_> = TAGS.iter().map(|tag| format!("`{}` String DEFAULT ''", tag.name)).collect();

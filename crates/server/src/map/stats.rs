@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hadal_model::sketch::estimate;
+use hadal_model::sketch::quantile;
 
 /// Counters and latencies of some rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,13 +36,6 @@ impl Stats {
 
     /// Latency in microseconds below which the share `q` of the timed requests lies.
     pub(crate) fn quantile(&self, q: f64) -> Option<u64> {
-        let total: u64 = self.sketch.values().sum();
-        let rank = q * total.saturating_sub(1) as f64;
-        let mut seen = 0;
-        let bucket = self.sketch.iter().find(|(_, count)| {
-            seen += **count;
-            seen as f64 > rank
-        });
-        bucket.map(|(bucket, _)| estimate(*bucket).round() as u64)
+        quantile(&self.sketch, q).map(|micros| micros.round() as u64)
     }
 }
