@@ -8,6 +8,7 @@ pub const EVENT_END: u32 = 4;
 pub const EVENT_EXEC: u32 = 5;
 pub const EVENT_FORK: u32 = 6;
 pub const EVENT_EXIT: u32 = 7;
+pub const EVENT_PAYLOAD: u32 = 8;
 
 pub const ROLE_UNKNOWN: u32 = 0;
 pub const ROLE_CLIENT: u32 = 1;
@@ -17,24 +18,49 @@ pub const ROLE_LISTENER: u32 = 3;
 pub const INGRESS: u32 = 0;
 pub const EGRESS: u32 = 1;
 
+pub const TRANSPORT_OTHER: u32 = 0;
+pub const TRANSPORT_TCP: u32 = 1;
+pub const TRANSPORT_UDP: u32 = 2;
+pub const TRANSPORT_UNIX_STREAM: u32 = 3;
+pub const TRANSPORT_UNIX_DATAGRAM: u32 = 4;
+pub const TRANSPORT_STREAM: u32 = 5;
+
 pub const POLICY_PREFIX: u32 = 0;
-pub const POLICY_NO_PAYLOAD: u32 = 1;
+pub const POLICY_COUNT: u32 = 1;
 pub const POLICY_IGNORE: u32 = 2;
 pub const POLICY_WHOLE: u32 = 3;
+pub const POLICY_FLIPS: u32 = 4;
 
-pub const COUNTER_EVENTS: u32 = 0;
-pub const COUNTER_RING_FULL: u32 = 1;
-pub const COUNTER_USER_COPY_FAILED: u32 = 2;
-pub const COUNTER_MAP_FULL: u32 = 3;
-pub const COUNTER_IGNORED: u32 = 4;
-pub const COUNTER_LAST: u32 = 5;
+pub const COUNTER_CALLS: u32 = 0;
+pub const COUNTER_PAYLOADS: u32 = 1;
+pub const COUNTER_RING_FULL_DATA: u32 = 2;
+pub const COUNTER_RING_FULL_OTHER: u32 = 3;
+pub const COUNTER_UNANNOUNCED: u32 = 4;
+pub const COUNTER_USER_COPY_FAILED: u32 = 5;
+pub const COUNTER_MAP_FULL: u32 = 6;
+pub const COUNTER_IGNORED: u32 = 7;
+pub const COUNTER_COUNTED: u32 = 8;
+pub const COUNTER_OVERLAPS: u32 = 9;
+pub const COUNTER_PAYLOAD_SHED: u32 = 10;
+pub const COUNTER_SOCKET_SHED: u32 = 11;
+pub const COUNTER_SHED: u32 = 12;
+pub const COUNTER_VECTOR_CUT: u32 = 13;
+pub const COUNTER_LAST: u32 = 14;
 
-pub const MAX_PAYLOAD: u32 = 8192;
+pub const MAX_PAYLOAD: u32 = 16384;
+pub const PAYLOAD_STEP: u32 = 8192;
 pub const FIRST_CALLS: u32 = 8;
 pub const FIRST_PAYLOAD: u32 = 4096;
-pub const MAX_IOVECS: u32 = 16;
+pub const MAX_IOVECS: u32 = 1024;
 pub const MAX_FILENAME: u32 = 256;
 pub const MAX_ARGS: u32 = 512;
+pub const MAX_UNIX_PATH: u32 = 108;
+
+pub const FLAG_URING: u32 = 1;
+pub const FLAG_OVERLAP: u32 = 2;
+pub const FLAG_ORDERED: u32 = 4;
+pub const FLAG_KERNEL: u32 = 8;
+pub const FLAG_SHED: u32 = 16;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +79,23 @@ pub struct DataEvent {
     pub cookie: u64,
     pub context: u64,
     pub counter: u64,
+    pub start_ns: u64,
+    pub goroutine: u64,
+    pub parent_goroutine: u64,
     pub seq: u32,
     pub length: u32,
     pub captured: u32,
-    pub direction: u32,
+    pub skipped: u32,
+    pub direction: u16,
+    pub flags: u16,
     pub srtt_us: u32,
     pub retransmits: u32,
     pub send_window: u32,
     pub receive_window: u32,
     pub min_rtt_us: u32,
+    pub peer_address: [u8; 16],
+    pub peer_port: u16,
+    pub reserved16: u16,
     pub reserved: u32,
 }
 
@@ -70,11 +104,14 @@ pub struct DataEvent {
 pub struct SocketEvent {
     pub header: Header,
     pub cookie: u64,
+    pub peer_cookie: u64,
     pub netns: u32,
     pub family: u16,
     pub policy: u16,
     pub role: u32,
     pub state: u32,
+    pub transport: u32,
+    pub peer_pid: u32,
     pub local_address: [u8; 16],
     pub remote_address: [u8; 16],
     pub local_port: u16,
@@ -83,6 +120,8 @@ pub struct SocketEvent {
     pub from_start: u32,
     pub send_seq: u32,
     pub receive_seq: u32,
+    pub unix_path: [u8; 108],
+    pub unix_path_length: u32,
     pub reserved: u32,
 }
 
@@ -93,6 +132,8 @@ pub struct CloseEvent {
     pub cookie: u64,
     pub retransmits: u32,
     pub srtt_us: u32,
+    pub unseen_egress: u32,
+    pub unseen_ingress: u32,
 }
 
 #[repr(C)]
@@ -112,9 +153,35 @@ pub struct ProcessEvent {
     pub child: u32,
     pub reserved: u32,
 }
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    pub payload_limit: u32,
+    pub uring_payload: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Controls {
+    pub shed_payload: u32,
+    pub shed_unimportant: u32,
+    pub shed_new: u32,
+    pub go_generation: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GoLayout {
+    pub goid: u32,
+    pub parent_goid: u32,
+}
 const _: () = assert!(size_of::<Header>() == 24);
-const _: () = assert!(size_of::<DataEvent>() == 88);
-const _: () = assert!(size_of::<SocketEvent>() == 104);
-const _: () = assert!(size_of::<CloseEvent>() == 40);
+const _: () = assert!(size_of::<DataEvent>() == 136);
+const _: () = assert!(size_of::<SocketEvent>() == 232);
+const _: () = assert!(size_of::<CloseEvent>() == 48);
 const _: () = assert!(size_of::<ExecEvent>() == 800);
 const _: () = assert!(size_of::<ProcessEvent>() == 32);
+const _: () = assert!(size_of::<Settings>() == 8);
+const _: () = assert!(size_of::<Controls>() == 16);
+const _: () = assert!(size_of::<GoLayout>() == 8);

@@ -16,7 +16,7 @@ macro_rules! plain {
         unsafe impl Plain for $name {}
     )+ };
 }
-plain!(Header, DataEvent, SocketEvent, CloseEvent, ExecEvent, ProcessEvent);
+plain!(Header, DataEvent, SocketEvent, CloseEvent, ExecEvent, ProcessEvent, Settings, Controls, GoLayout);
 
 /// Reads a struct from the start of `bytes`; `None` if they are too short. Alignment does not matter.
 pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {
@@ -42,6 +42,8 @@ pub fn bytes<T: Plain>(value: &T) -> &[u8] {
 pub enum Event<'a> {
     /// A socket call moved bytes; the payload prefix follows.
     Data(DataEvent, &'a [u8]),
+    /// The payload of an earlier call, see `event.h`.
+    Payload(DataEvent, &'a [u8]),
     /// A socket's identity.
     Socket(SocketEvent),
     /// A socket is gone.
@@ -60,11 +62,8 @@ impl<'a> Event<'a> {
     /// Decodes one record; `None` if it is truncated or of an unknown kind.
     pub fn decode(bytes: &'a [u8]) -> Option<Self> {
         match read::<Header>(bytes)?.kind {
-            EVENT_DATA => {
-                let event: DataEvent = read(bytes)?;
-                let payload = bytes.get(size_of::<DataEvent>()..)?.get(..event.captured as usize)?;
-                Some(Self::Data(event, payload))
-            }
+            EVENT_DATA => with_payload(bytes).map(|(event, payload)| Self::Data(event, payload)),
+            EVENT_PAYLOAD => with_payload(bytes).map(|(event, payload)| Self::Payload(event, payload)),
             EVENT_SOCKET => read(bytes).map(Self::Socket),
             EVENT_CLOSE => read(bytes).map(Self::Close),
             EVENT_END => read(bytes).map(Self::End),
@@ -76,28 +75,21 @@ impl<'a> Event<'a> {
     }
 }
 
+fn with_payload(bytes: &[u8]) -> Option<(DataEvent, &[u8])> {
+    let event: DataEvent = read(bytes)?;
+    let payload = bytes.get(size_of::<DataEvent>()..)?.get(..event.captured as usize)?;
+    Some((event, payload))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn every_prefix_decodes_or_is_refused() {
-        let event = DataEvent {
-            header: Header { time_ns: 1, kind: EVENT_DATA, pid: 2, tid: 3, reserved: 0 },
-            cookie: 4,
-            context: 0,
-            counter: 0,
-            seq: 9,
-            length: 3,
-            captured: 3,
-            direction: EGRESS,
-            srtt_us: 0,
-            retransmits: 0,
-            send_window: 0,
-            receive_window: 0,
-            min_rtt_us: 40,
-            reserved: 0,
-        };
+        let header = Header { time_ns: 1, kind: EVENT_DATA, pid: 2, tid: 3, reserved: 0 };
+        let mut event: DataEvent = read(&[0; size_of::<DataEvent>()]).unwrap();
+        (event.header, event.cookie, event.seq, event.length, event.captured) = (header, 4, 9, 3, 3);
         let mut record = bytes(&event).to_vec();
         record.extend_from_slice(b"abc");
         for length in 0..record.len() {

@@ -38,8 +38,18 @@ pub struct Capability {
 }
 
 /// Judges the outcome of loading the programs.
-pub fn capabilities(loaded: Result<(), &crate::Error>) -> Vec<Capability> {
-    vec![btf(), socket_capture(loaded)]
+pub fn capabilities(loaded: Result<&[Capability], &crate::Error>) -> Vec<Capability> {
+    let mut all = vec![btf()];
+    match loaded {
+        Ok(found) => all.extend_from_slice(found),
+        Err(error) => all.push(Capability {
+            name: "socket capture",
+            state: CapabilityState::Missing,
+            why: format!("level D: {error}"),
+            what_to_do: "run as root on a kernel from 5.8 on, built with CONFIG_DEBUG_INFO_BTF".to_owned(),
+        }),
+    }
+    all
 }
 
 fn btf() -> Capability {
@@ -49,23 +59,5 @@ fn btf() -> Capability {
         state: if there { CapabilityState::Ok } else { CapabilityState::Missing },
         why: if there { "/sys/kernel/btf/vmlinux is there" } else { "/sys/kernel/btf/vmlinux is missing" }.to_owned(),
         what_to_do: if there { "" } else { "use a kernel built with CONFIG_DEBUG_INFO_BTF" }.to_owned(),
-    }
-}
-
-fn socket_capture(loaded: Result<(), &crate::Error>) -> Capability {
-    let name = "socket capture";
-    match loaded {
-        Ok(()) => Capability {
-            name,
-            state: CapabilityState::Ok,
-            why: "level A: the sock_send_length and sock_recv_length tracepoints are attached".to_owned(),
-            what_to_do: String::new(),
-        },
-        Err(error) => Capability {
-            name,
-            state: CapabilityState::Missing,
-            why: error.to_string(),
-            what_to_do: "run as root on a kernel from 6.3 on; older kernels come with a later release".to_owned(),
-        },
     }
 }

@@ -1,10 +1,12 @@
 //! The kernel programs: load, attach, read. What events mean is decided elsewhere.
 
 mod doctor;
+mod level;
 mod object;
 
 pub use doctor::{Capability, CapabilityState, capabilities};
-pub use object::{Bpf, Config, Counters, Error, Policy};
+pub use level::Level;
+pub use object::{Bpf, Config, Counters, Error, GoLayout, Policy, Reader, Shedding};
 
 /// The kernel's monotonic clock in nanoseconds, which events are stamped with.
 pub fn monotonic_ns() -> u64 {

@@ -1,15 +1,22 @@
 //! One loaded object with its attached programs.
 
+use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 
 use hadal_abi as abi;
-use libbpf_rs::{Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, ProgramMut, RingBufferBuilder};
+use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, RingBufferBuilder};
+
+use crate::doctor::{Capability, CapabilityState};
+use crate::level::{Feature, Kernel, Level};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
 #[repr(align(16))]
 struct Aligned<T: ?Sized>(T);
-static OBJECT: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/hadal.bpf.o")));
+static LEVEL_A: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/level_a.bpf.o")));
+static LEVEL_B: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/level_b.bpf.o")));
+static LEVEL_C: &Aligned<[u8]> = &Aligned(*include_bytes!(concat!(env!("OUT_DIR"), "/level_c.bpf.o")));
 
 /// Why the programs are not running.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +28,17 @@ pub enum Error {
     /// The kernel has no type information.
     #[error("the kernel has no BTF (/sys/kernel/btf/vmlinux): use a kernel built with CONFIG_DEBUG_INFO_BTF")]
     NoBtf,
+    /// The kernel has not what a level needs.
+    #[error("level {level}: this kernel has no {target}")]
+    NoHook {
+        /// The level.
+        level: Level,
+        /// What is missing.
+        target: String,
+    },
+    /// No level works; what was tried is in the text.
+    #[error("no socket calls can be seen on this kernel: {0}")]
+    NoLevel(String),
     /// The kernel refused something.
     #[error("cannot {action}: {source}; `hadal doctor` tells what this kernel lacks")]
     Kernel {
@@ -36,24 +54,25 @@ pub enum Error {
 
 fn kernel(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
     let action = action.into();
-    move |source| match source.kind() {
-        libbpf_rs::ErrorKind::PermissionDenied => Error::Permission,
-        _ => Error::Kernel { action, source },
-    }
+    move |source| Error::Kernel { action, source }
 }
 
-/// Limits set before load.
+/// Limits and choices set before load.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
     /// Size of the ring buffer in bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// Longest payload prefix per socket call in bytes, at most `hadal_abi::MAX_PAYLOAD`.
     pub payload_bytes: u32,
+    /// The level to use; the best that works if not given.
+    pub level: Option<Level>,
+    /// Exact order of sends that several threads make on one socket, at the price of one more program per send.
+    pub ordered_sends: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ring_bytes: 8 << 20, payload_bytes: 1024 }
+        Self { ring_bytes: 8 << 20, payload_bytes: 1024, level: None, ordered_sends: false }
     }
 }
 
@@ -62,27 +81,69 @@ impl Default for Config {
 pub enum Policy {
     /// Every call, with the usual prefix of the payload.
     Prefix,
+    /// The usual prefix of what follows a change of direction, lengths of the rest.
+    Flips,
     /// Every call, with up to `hadal_abi::MAX_PAYLOAD` bytes.
     Whole,
-    /// Every call, lengths only.
-    NoPayload,
-    /// Nothing.
+    /// Bytes only, added up. Final.
+    Count,
+    /// Nothing. Final.
     Ignore,
 }
 
 /// Running totals of the kernel side since load.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Events handed over.
-    pub events: u64,
-    /// Events lost because the ring was full.
-    pub ring_full: u64,
+    /// Socket calls that moved bytes.
+    pub calls: u64,
+    /// Of these, recorded with payload.
+    pub payloads: u64,
+    /// Data events lost because the ring was full.
+    pub ring_full_data: u64,
+    /// Other events lost because the ring was full.
+    pub ring_full_other: u64,
+    /// Calls of sockets whose identity was lost because the ring was full.
+    pub unannounced: u64,
     /// Payloads that could not be read.
     pub user_copy_failed: u64,
     /// Sockets or threads without state.
     pub map_full: u64,
     /// Calls of ignored sockets.
     pub ignored: u64,
+    /// Calls that were only added up.
+    pub counted: u64,
+    /// Calls whose order is not sure.
+    pub overlaps: u64,
+    /// Calls whose payload was cut under pressure.
+    pub payload_shed: u64,
+    /// Calls of unimportant sockets left out under pressure.
+    pub socket_shed: u64,
+    /// Calls of new sockets left out under pressure.
+    pub shed: u64,
+    /// Messages and vectors beyond what the level walks.
+    pub vector_cut: u64,
+    /// Runs of programs that did not take place because one ran already.
+    pub recursion: u64,
+}
+
+/// What may change while the programs run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shedding {
+    /// Longest payload of a call, in bytes; no limit of its own if `None`.
+    pub payload_bytes: Option<u32>,
+    /// Nothing of sockets that are only counted, nor of Unix sockets.
+    pub unimportant: bool,
+    /// Nothing of sockets not met yet.
+    pub new_sockets: bool,
+}
+
+/// Where a Go program keeps the numbers of goroutines: offsets in its g structure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoLayout {
+    /// Of the goroutine's number.
+    pub goid: u32,
+    /// Of the number of the goroutine that made it; 0 if there is none.
+    pub parent_goid: u32,
 }
 
 /// The loaded and attached programs. Dropping it detaches them.
@@ -94,28 +155,81 @@ pub struct Bpf {
     counters: MapHandle,
     policies: MapHandle,
     ignored: MapHandle,
+    go: MapHandle,
+    controls: MapHandle,
+    controls_now: abi::Controls,
+    programs: Vec<u32>,
+    level: Level,
+    capabilities: Vec<Capability>,
     _object: Object,
 }
 
 const LIST_PROGRAM: &str = "list_sockets";
 
 impl Bpf {
-    /// Loads and attaches everything.
+    /// Loads and attaches the programs of the level asked for, or of the best one that works.
     pub fn load(config: Config) -> Result<Self, Error> {
         if !Path::new("/sys/kernel/btf/vmlinux").exists() {
             return Err(Error::NoBtf);
         }
         quiet_libbpf();
-        let object = load_object(config)?;
+        let levels = match config.level {
+            Some(Level::D) => return Err(Error::NoLevel("level D was asked for".to_owned())),
+            Some(level) => vec![level],
+            None => vec![Level::A, Level::B, Level::C],
+        };
+        let running = Kernel::running();
+        let mut refused = Vec::new();
+        for level in levels {
+            match Self::load_level(level, config, &running) {
+                Ok(mut bpf) => {
+                    bpf.capabilities.insert(0, level_capability(level, config.level, &refused));
+                    return Ok(bpf);
+                }
+                Err(Error::Kernel { source, .. }) if is_permission(&source) && !may_load() => {
+                    return Err(Error::Permission);
+                }
+                Err(error) => refused.push(error.to_string()),
+            }
+        }
+        Err(Error::NoLevel(refused.join("; ")))
+    }
+
+    /// All features, and if that does not work those that do.
+    fn load_level(level: Level, config: Config, running: &Kernel) -> Result<Self, Error> {
+        let wanted = |feature: &Feature| *feature != Feature::OrderedSends || config.ordered_sends;
+        let wanted: Vec<_> = Feature::ALL.into_iter().filter(wanted).collect();
+        match Self::load_with(level, config, running, &wanted) {
+            Err(Error::Kernel { .. }) => {}
+            loaded_or_hopeless => return loaded_or_hopeless,
+        }
+        Self::load_with(level, config, running, &[])?;
+        let works = |feature: &Feature| Self::load_with(level, config, running, &[*feature]).is_ok();
+        let working: Vec<_> = wanted.into_iter().filter(works).collect();
+        Self::load_with(level, config, running, &working)
+    }
+
+    fn load_with(level: Level, config: Config, running: &Kernel, features: &[Feature]) -> Result<Self, Error> {
+        let (object, missing) = load_object(level, config, running, features)?;
         let mut links = Vec::new();
         let mut list = None;
-        for mut program in object.progs_mut() {
+        let mut programs = Vec::new();
+        let mut absent: Vec<(Feature, String)> = missing;
+        let cgroup = cgroup_root().and_then(|path| File::open(path).ok());
+        for program in object.progs_mut().filter(|program| is_loaded(program)) {
             let name = program.name().to_string_lossy().into_owned();
-            let link = attach(&mut program, &name)?;
-            if name == LIST_PROGRAM {
-                list = Some(link);
-            } else {
-                links.push(link);
+            let in_cgroup = program.section().to_string_lossy().contains("cgroup/");
+            let link = match (in_cgroup, &cgroup) {
+                (true, Some(cgroup)) => program.attach_cgroup(cgroup.as_raw_fd()),
+                (true, None) => Err(libbpf_rs::Error::from_raw_os_error(libc::ENOENT)),
+                (false, _) => program.attach(),
+            };
+            programs.extend(program_id(&program));
+            match (link, Feature::of(&name)) {
+                (Ok(link), _) if name == LIST_PROGRAM => list = Some(link),
+                (Ok(link), _) => links.push(link),
+                (Err(error), Some(feature)) => absent.push((feature, format!("attaching {name}: {error}"))),
+                (Err(error), None) => return Err(kernel(format!("attach {name}"))(error)),
             }
         }
         let map = |name: &str| {
@@ -123,17 +237,33 @@ impl Bpf {
             found
                 .ok_or_else(|| libbpf_rs::Error::from_raw_os_error(libc::ENOENT))
                 .and_then(|map| MapHandle::try_from(&map))
+                .map_err(kernel(format!("open the map {name}")))
         };
-        let open = |name: &str| map(name).map_err(kernel(format!("open the map {name}")));
         Ok(Self {
-            events: open("events")?,
-            counters: open("counters")?,
-            policies: open("policies")?,
-            ignored: open("ignored_processes")?,
+            events: map("events")?,
+            counters: map("counters")?,
+            policies: map("policies")?,
+            ignored: map("ignored_processes")?,
+            go: map("go_processes")?,
+            controls: map(".data.controls")?,
+            controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, go_generation: 0 },
+            programs,
+            level,
+            capabilities: feature_capabilities(level, config, &absent),
             list: list.ok_or(Error::NoBtf)?,
             _links: links,
             _object: object,
         })
+    }
+
+    /// The level in use.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// The level and what else works here, in words.
+    pub fn capabilities(&self) -> &[Capability] {
+        &self.capabilities
     }
 
     /// A reader of events; `handle` gets each record. One reader at a time.
@@ -164,11 +294,21 @@ impl Bpf {
             values.iter().filter_map(|value| Some(u64::from_ne_bytes(value.get(..8)?.try_into().ok()?))).sum()
         };
         Counters {
-            events: total(abi::COUNTER_EVENTS),
-            ring_full: total(abi::COUNTER_RING_FULL),
+            calls: total(abi::COUNTER_CALLS),
+            payloads: total(abi::COUNTER_PAYLOADS),
+            ring_full_data: total(abi::COUNTER_RING_FULL_DATA),
+            ring_full_other: total(abi::COUNTER_RING_FULL_OTHER),
+            unannounced: total(abi::COUNTER_UNANNOUNCED),
             user_copy_failed: total(abi::COUNTER_USER_COPY_FAILED),
             map_full: total(abi::COUNTER_MAP_FULL),
             ignored: total(abi::COUNTER_IGNORED),
+            counted: total(abi::COUNTER_COUNTED),
+            overlaps: total(abi::COUNTER_OVERLAPS),
+            payload_shed: total(abi::COUNTER_PAYLOAD_SHED),
+            socket_shed: total(abi::COUNTER_SOCKET_SHED),
+            shed: total(abi::COUNTER_SHED),
+            vector_cut: total(abi::COUNTER_VECTOR_CUT),
+            recursion: self.programs.iter().map(|&id| recursion_misses(id)).sum(),
         }
     }
 
@@ -176,8 +316,9 @@ impl Bpf {
     pub fn set_policy(&self, cookie: u64, policy: Policy) -> Result<(), Error> {
         let value = match policy {
             Policy::Prefix => abi::POLICY_PREFIX,
+            Policy::Flips => abi::POLICY_FLIPS,
             Policy::Whole => abi::POLICY_WHOLE,
-            Policy::NoPayload => abi::POLICY_NO_PAYLOAD,
+            Policy::Count => abi::POLICY_COUNT,
             Policy::Ignore => abi::POLICY_IGNORE,
         };
         let updated = self.policies.update(&cookie.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY);
@@ -190,10 +331,34 @@ impl Bpf {
         updated.map_err(kernel("ignore a process"))
     }
 
-    /// Takes [`Bpf::ignore_process`] back, for a process id that may be used again.
+    /// Takes [`Bpf::ignore_process`] and [`Bpf::set_go`] back, for a process id that may be used again.
     pub fn forget_process(&self, pid: u32) {
         // Not being there is what was wanted.
         let _ = self.ignored.delete(&pid.to_ne_bytes());
+        let _ = self.go.delete(&pid.to_ne_bytes());
+    }
+
+    /// From now on events of this process carry the numbers of goroutines.
+    pub fn set_go(&mut self, pid: u32, layout: GoLayout) -> Result<(), Error> {
+        let value = abi::GoLayout { goid: layout.goid, parent_goid: layout.parent_goid };
+        let updated = self.go.update(&pid.to_ne_bytes(), abi::bytes(&value), MapFlags::ANY);
+        updated.map_err(kernel("remember a Go process"))?;
+        // Zero means that there are none.
+        self.controls_now.go_generation = self.controls_now.go_generation.wrapping_add(1).max(1);
+        self.write_controls()
+    }
+
+    /// What is left out under pressure, from now on.
+    pub fn shed(&mut self, shedding: Shedding) -> Result<(), Error> {
+        self.controls_now.shed_payload = shedding.payload_bytes.unwrap_or_default();
+        self.controls_now.shed_unimportant = u32::from(shedding.unimportant);
+        self.controls_now.shed_new = u32::from(shedding.new_sockets);
+        self.write_controls()
+    }
+
+    fn write_controls(&self) -> Result<(), Error> {
+        let updated = self.controls.update(&0u32.to_ne_bytes(), abi::bytes(&self.controls_now), MapFlags::ANY);
+        updated.map_err(kernel("change what is recorded"))
     }
 }
 
@@ -208,25 +373,162 @@ impl Reader<'_> {
     }
 }
 
-fn load_object(config: Config) -> Result<Object, Error> {
+/// The object, and the features that this kernel has no hook for.
+fn load_object(
+    level: Level,
+    config: Config,
+    running: &Kernel,
+    features: &[Feature],
+) -> Result<(Object, Vec<(Feature, String)>), Error> {
+    let bytes = match level {
+        Level::A => &LEVEL_A.0,
+        Level::B => &LEVEL_B.0,
+        Level::C | Level::D => &LEVEL_C.0,
+    };
     let mut builder = ObjectBuilder::default();
-    let mut open = builder.open_memory(&OBJECT.0).map_err(kernel("read the embedded kernel programs"))?;
+    let mut open = builder.open_memory(bytes).map_err(kernel("read the embedded kernel programs"))?;
+    let mut absent = Vec::new();
+    for mut program in open.progs_mut() {
+        let section = program.section().to_string_lossy().into_owned();
+        let name = program.name().to_string_lossy().into_owned();
+        let there = running.has_target(&section);
+        match Feature::of(&name) {
+            Some(feature) => {
+                program.set_autoload(there && features.contains(&feature));
+                if !there {
+                    absent.push((feature, format!("this kernel has no {name}")));
+                } else if !features.contains(&feature) {
+                    absent.push((feature, "it does not load here".to_owned()));
+                }
+            }
+            // Before kernel 6.5 only.
+            None if name.ends_with("_sendpage") => program.set_autoload(there),
+            None if there => program.set_autoload(true),
+            None => return Err(Error::NoHook { level, target: name }),
+        }
+    }
+    let has_uring = !absent.iter().any(|(feature, _)| *feature == Feature::Uring) && level != Level::C;
+    let settings = abi::Settings {
+        payload_limit: config.payload_bytes.min(abi::MAX_PAYLOAD),
+        uring_payload: u32::from(has_uring),
+    };
     for mut map in open.maps_mut() {
         if map.name() == "events" {
             map.set_max_entries(config.ring_bytes).map_err(kernel("size the ring buffer"))?;
         } else if map.name().to_string_lossy().ends_with(".rodata")
             && let Some(data) = map.initial_value_mut()
         {
-            // `payload_limit` is the only switch, so it is the start of the section.
-            let limit = config.payload_bytes.min(abi::MAX_PAYLOAD);
-            data[..4].copy_from_slice(&limit.to_ne_bytes());
+            // `settings` is the only constant, so it is the start of the section.
+            data[..size_of::<abi::Settings>()].copy_from_slice(abi::bytes(&settings));
         }
     }
-    open.load().map_err(kernel("load the kernel programs"))
+    let object = open.load().map_err(kernel(format!("load the kernel programs of level {level}")))?;
+    Ok((object, absent))
 }
 
-fn attach(program: &mut ProgramMut<'_>, name: &str) -> Result<Link, Error> {
-    program.attach().map_err(kernel(format!("attach {name}")))
+fn is_loaded(program: &libbpf_rs::ProgramMut<'_>) -> bool {
+    // SAFETY: the program lives as long as its object, which the caller holds.
+    unsafe { libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) >= 0 }
+}
+
+fn program_id(program: &libbpf_rs::ProgramMut<'_>) -> Option<u32> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut length = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    // SAFETY: the program is loaded, and the kernel writes at most `length` bytes to `info`.
+    let outcome = unsafe {
+        let descriptor = libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr());
+        libbpf_sys::bpf_prog_get_info_by_fd(descriptor, &raw mut info, &raw mut length)
+    };
+    (outcome == 0).then_some(info.id)
+}
+
+/// How often a program did not run because another one ran on the CPU; 0 if it is gone.
+fn recursion_misses(id: u32) -> u64 {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut length = size_of::<libbpf_sys::bpf_prog_info>() as u32;
+    // SAFETY: the descriptor is ours until it is closed below, and the kernel writes at most `length` bytes to `info`.
+    unsafe {
+        let descriptor = libbpf_sys::bpf_prog_get_fd_by_id(id);
+        if descriptor < 0 {
+            return 0;
+        }
+        let outcome = libbpf_sys::bpf_prog_get_info_by_fd(descriptor, &raw mut info, &raw mut length);
+        libc::close(descriptor);
+        if outcome == 0 { info.recursion_misses } else { 0 }
+    }
+}
+
+/// Where the second hierarchy of control groups is mounted.
+fn cgroup_root() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").ok()?;
+    let mut words = mounts.lines().map(|line| line.split(' '));
+    words.find_map(|mut words| {
+        let path = words.nth(1)?;
+        (words.next()? == "cgroup2").then(|| PathBuf::from(path))
+    })
+}
+
+fn is_permission(error: &libbpf_rs::Error) -> bool {
+    error.kind() == libbpf_rs::ErrorKind::PermissionDenied
+}
+
+/// Whether this process may use bpf(2) at all; a refused program can also be a kernel that lacks its hook.
+fn may_load() -> bool {
+    libbpf_rs::MapHandle::create(
+        libbpf_rs::MapType::Array,
+        Some("hadal_probe"),
+        4,
+        4,
+        1,
+        &libbpf_sys::bpf_map_create_opts {
+            sz: size_of::<libbpf_sys::bpf_map_create_opts>() as _,
+            ..Default::default()
+        },
+    )
+    .is_ok()
+}
+
+fn level_capability(level: Level, forced: Option<Level>, refused: &[String]) -> Capability {
+    let chosen = if forced.is_some() { "forced" } else { "the best that works here" };
+    let mut why = format!("level {level}, {chosen}: {}; not seen: {}", level.hooks(), level.blind_spots().join("; "));
+    if !refused.is_empty() {
+        why.push_str(&format!(" ({})", refused.join("; ")));
+    }
+    let best = level == Level::A;
+    Capability {
+        name: "socket capture",
+        state: if best { CapabilityState::Ok } else { CapabilityState::Degraded },
+        why,
+        what_to_do: match (best, forced) {
+            (true, _) => String::new(),
+            (false, Some(_)) => "leave --capture-level out".to_owned(),
+            (false, None) => "use kernel 6.3 or newer".to_owned(),
+        },
+    }
+}
+
+fn feature_capabilities(level: Level, config: Config, absent: &[(Feature, String)]) -> Vec<Capability> {
+    let offered = |feature: &Feature| match feature {
+        Feature::OrderedSends => level == Level::A && config.ordered_sends,
+        Feature::Uring | Feature::Datagrams => level != Level::C,
+    };
+    let capability = |feature: Feature| {
+        let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());
+        let (state, why) = match reason {
+            None => (CapabilityState::Ok, "attached".to_owned()),
+            Some(reason) => (CapabilityState::Degraded, format!("{reason}: {}", feature.without())),
+        };
+        let what_to_do = match (reason, feature) {
+            (None, _) => "",
+            (_, Feature::Datagrams) => {
+                "mount the second hierarchy of control groups (mount -t cgroup2 …) and allow CAP_NET_ADMIN"
+            }
+            (_, Feature::OrderedSends) => "use kernel 6.16 or newer",
+            (_, Feature::Uring) => "use kernel 5.19 or newer",
+        };
+        Capability { name: feature.name(), state, why, what_to_do: what_to_do.to_owned() }
+    };
+    Feature::ALL.into_iter().filter(offered).map(capability).collect()
 }
 
 /// libbpf writes the verifier's log to stderr; our own errors say what matters.

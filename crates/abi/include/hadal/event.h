@@ -11,6 +11,7 @@ enum hadal_event_kind {
 	HADAL_EVENT_EXEC = 5,
 	HADAL_EVENT_FORK = 6,
 	HADAL_EVENT_EXIT = 7,
+	HADAL_EVENT_PAYLOAD = 8,
 };
 
 enum hadal_role {
@@ -25,56 +26,98 @@ enum hadal_direction {
 	HADAL_EGRESS = 1,
 };
 
+/* How a socket carries its bytes. */
+enum hadal_transport {
+	HADAL_TRANSPORT_OTHER = 0,
+	HADAL_TRANSPORT_TCP = 1,
+	HADAL_TRANSPORT_UDP = 2,
+	HADAL_TRANSPORT_UNIX_STREAM = 3,
+	HADAL_TRANSPORT_UNIX_DATAGRAM = 4,
+	HADAL_TRANSPORT_STREAM = 5, /* another Internet stream, such as MPTCP */
+};
+
 /* What user space wants of a socket; written to the policy map by cookie. */
 enum hadal_policy {
 	HADAL_POLICY_PREFIX = 0, /* every call with the usual prefix */
-	HADAL_POLICY_NO_PAYLOAD = 1, /* lengths only */
-	HADAL_POLICY_IGNORE = 2, /* nothing */
+	HADAL_POLICY_COUNT = 1, /* bytes only, at most one event per second and direction; final */
+	HADAL_POLICY_IGNORE = 2, /* nothing; final */
 	HADAL_POLICY_WHOLE = 3, /* every call up to HADAL_MAX_PAYLOAD: many messages may be in one */
+	HADAL_POLICY_FLIPS = 4, /* the usual prefix of what comes after a change of direction, lengths of the rest */
 };
 
 enum hadal_counter {
-	HADAL_COUNTER_EVENTS = 0,
-	HADAL_COUNTER_RING_FULL = 1,
-	HADAL_COUNTER_USER_COPY_FAILED = 2,
-	HADAL_COUNTER_MAP_FULL = 3,
-	HADAL_COUNTER_IGNORED = 4,
-	HADAL_COUNTER_LAST = 5,
+	HADAL_COUNTER_CALLS = 0, /* socket calls that moved bytes, recorded or not */
+	HADAL_COUNTER_PAYLOADS = 1, /* of these, with payload */
+	HADAL_COUNTER_RING_FULL_DATA = 2, /* data events without room in the ring */
+	HADAL_COUNTER_RING_FULL_OTHER = 3, /* other events without room */
+	HADAL_COUNTER_UNANNOUNCED = 4, /* calls of sockets whose identity had no room */
+	HADAL_COUNTER_USER_COPY_FAILED = 5,
+	HADAL_COUNTER_MAP_FULL = 6,
+	HADAL_COUNTER_IGNORED = 7, /* calls of ignored sockets */
+	HADAL_COUNTER_COUNTED = 8, /* calls of sockets of which only bytes are wanted, without an event of their own */
+	HADAL_COUNTER_OVERLAPS = 9, /* calls that ran at the same time as another on the socket: their order is not sure */
+	HADAL_COUNTER_PAYLOAD_SHED = 10, /* calls whose payload the governor cut */
+	HADAL_COUNTER_SOCKET_SHED = 11, /* calls of unimportant sockets that the governor left out */
+	HADAL_COUNTER_SHED = 12, /* calls of new sockets that the governor left out */
+	HADAL_COUNTER_VECTOR_CUT = 13, /* messages and vectors beyond what this level can walk */
+	HADAL_COUNTER_LAST = 14,
 };
 
 enum hadal_limit {
-	HADAL_MAX_PAYLOAD = 8192,
+	HADAL_MAX_PAYLOAD = 16384,
+	HADAL_PAYLOAD_STEP = 8192, /* largest single copy out of a vector */
 	HADAL_FIRST_CALLS = 8, /* calls of a new socket that are copied up to HADAL_FIRST_PAYLOAD, before anything is decided */
 	HADAL_FIRST_PAYLOAD = 4096,
-	HADAL_MAX_IOVECS = 16,
+	HADAL_MAX_IOVECS = 1024, /* UIO_MAXIOV */
 	HADAL_MAX_FILENAME = 256,
 	HADAL_MAX_ARGS = 512,
+	HADAL_MAX_UNIX_PATH = 108,
+};
+
+/* What is special about a data event. */
+enum hadal_flag {
+	HADAL_FLAG_URING = 1, /* an io_uring request: its payload follows as an event of its own */
+	HADAL_FLAG_OVERLAP = 2, /* begins before the end of an earlier one: the order of both is not sure */
+	HADAL_FLAG_ORDERED = 4, /* seq is exact even when calls of several threads overlap */
+	HADAL_FLAG_KERNEL = 8, /* sent by a kernel thread, or spliced: no payload to be had */
+	HADAL_FLAG_SHED = 16, /* the governor cut the payload */
 };
 
 /* Every event starts with this. */
 struct hadal_header {
-	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 time_ns; /* CLOCK_MONOTONIC, at the end of a call */
 	__u32 kind;
 	__u32 pid; /* thread group, 0 outside a process */
 	__u32 tid;
 	__u32 reserved;
 };
 
-/* One finished socket call that moved bytes; `captured` bytes follow. */
+/*
+ * DATA: finished socket calls that moved bytes, one as a rule; `captured` bytes follow. PAYLOAD: the bytes of the oldest
+ * earlier data event of io_uring with this cookie, direction and length; the rest is zero.
+ */
 struct hadal_data_event {
 	struct hadal_header header;
 	__u64 cookie;
 	__u64 context;
 	__u64 counter; /* per socket, consecutive */
-	__u32 seq; /* first byte */
+	__u64 start_ns; /* start of the call, 0 if no hook gives it */
+	__u64 goroutine; /* 0 if not Go */
+	__u64 parent_goroutine; /* 0 if not known */
+	__u32 seq; /* first byte: TCP's number, or bytes of this direction since the socket was first seen */
 	__u32 length;
 	__u32 captured;
-	__u32 direction;
+	__u32 skipped; /* bytes between the end of the last event of this direction and `seq`; negative if they overlap */
+	__u16 direction;
+	__u16 flags;
 	__u32 srtt_us;
 	__u32 retransmits;
 	__u32 send_window;
 	__u32 receive_window;
 	__u32 min_rtt_us; /* smallest of the last minutes: srtt of a quiet connection counts delayed acknowledgements */
+	__u8 peer_address[16]; /* of a datagram of an unconnected socket; IPv4 as ::ffff:a.b.c.d */
+	__u16 peer_port; /* 0 if the socket is connected, or the peer is not known */
+	__u16 reserved16;
 	__u32 reserved;
 };
 
@@ -82,11 +125,14 @@ struct hadal_data_event {
 struct hadal_socket_event {
 	struct hadal_header header;
 	__u64 cookie;
+	__u64 peer_cookie; /* the other end of a pair of Unix sockets, 0 if not known */
 	__u32 netns;
 	__u16 family;
 	__u16 policy; /* enum hadal_policy; IGNORE marks the agent's and the server's own sockets */
 	__u32 role;
 	__u32 state;
+	__u32 transport;
+	__u32 peer_pid; /* process at the other end of a Unix socket when it connected or listened */
 	__u8 local_address[16]; /* IPv4 as ::ffff:a.b.c.d */
 	__u8 remote_address[16];
 	__u16 local_port;
@@ -95,6 +141,8 @@ struct hadal_socket_event {
 	__u32 from_start; /* 1 if the connection was seen from its start, then the next two are known */
 	__u32 send_seq; /* first byte to send */
 	__u32 receive_seq; /* first byte to receive */
+	__u8 unix_path[108]; /* name of the Unix socket or of its peer; abstract names start with NUL */
+	__u32 unix_path_length;
 	__u32 reserved;
 };
 
@@ -104,6 +152,8 @@ struct hadal_close_event {
 	__u64 cookie;
 	__u32 retransmits;
 	__u32 srtt_us;
+	__u32 unseen_egress; /* bytes after the last event of each direction */
+	__u32 unseen_ingress;
 };
 
 struct hadal_exec_event {
@@ -121,11 +171,34 @@ struct hadal_process_event {
 	__u32 reserved;
 };
 
+/* What the loader sets before load; one constant of the object. */
+struct hadal_settings {
+	__u32 payload_limit; /* usual prefix of a call, in bytes */
+	__u32 uring_payload; /* 1: payload of io_uring requests comes with their completion */
+};
+
+/* What user space may change while the programs run; one global of the object. */
+struct hadal_controls {
+	__u32 shed_payload; /* longest payload under pressure, 0 for no limit */
+	__u32 shed_unimportant; /* 1: nothing of sockets that are only counted, nor of Unix sockets */
+	__u32 shed_new; /* 1: nothing of sockets not met yet */
+	__u32 go_generation; /* changes with the table of Go processes */
+};
+
+/* Where a Go program keeps the numbers of goroutines in its g structure. */
+struct hadal_go_layout {
+	__u32 goid;
+	__u32 parent_goid; /* 0 if there is none */
+};
+
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
-_Static_assert(sizeof(struct hadal_data_event) == 88, "hadal_data_event");
-_Static_assert(sizeof(struct hadal_socket_event) == 104, "hadal_socket_event");
-_Static_assert(sizeof(struct hadal_close_event) == 40, "hadal_close_event");
+_Static_assert(sizeof(struct hadal_data_event) == 136, "hadal_data_event");
+_Static_assert(sizeof(struct hadal_socket_event) == 232, "hadal_socket_event");
+_Static_assert(sizeof(struct hadal_close_event) == 48, "hadal_close_event");
 _Static_assert(sizeof(struct hadal_exec_event) == 800, "hadal_exec_event");
 _Static_assert(sizeof(struct hadal_process_event) == 32, "hadal_process_event");
+_Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
+_Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
+_Static_assert(sizeof(struct hadal_go_layout) == 8, "hadal_go_layout");
 
 #endif

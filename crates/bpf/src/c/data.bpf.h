@@ -1,19 +1,53 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/*
- * Level A data hooks: sock_send_length and sock_recv_length fire after each socket call, for socket I/O only, with a
- * trusted socket, the result and the flags.
- */
+/* One finished socket call becomes one event. Every level ends here. */
 #ifndef HADAL_DATA_BPF_H
 #define HADAL_DATA_BPF_H
 
 #include "socket.bpf.h"
-#include "syscall.bpf.h"
+#include "tcp.bpf.h"
+#include "buffer.bpf.h"
+
+/* How long bytes that are only counted wait to be reported. */
+#define COUNT_INTERVAL_NS 1000000000ull
+
+/* What a hook knows of a call. */
+struct call {
+	struct sock *sk;
+	struct pt_regs *regs; /* 0 if they are to be asked for */
+	const void *peer; /* sockaddr in the kernel's memory, 0 if none */
+	const struct message *message; /* 0 if it is to be read from the registers */
+	__u32 length;
+	__u32 after; /* bytes that the same system call has moved since */
+	__u32 scratch;
+	int direction;
+	bool discards; /* MSG_TRUNC: the bytes were not copied to the program */
+};
+
+/* The sender of the last datagram received, as noted by the control group's hook. */
+struct datagram_peer {
+	__u8 address[16];
+	__u16 port;
+	__u16 reserved;
+	__u32 tid;
+};
+
+#if HADAL_LEVEL != HADAL_LEVEL_C
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct datagram_peer);
+} datagram_peers SEC(".maps");
+#endif
 
 /* What user space decided is looked up when the direction changes, and kept with the socket in between. */
 static __always_inline void refresh_policy(struct socket_state *state)
 {
-	__u32 *policy = bpf_map_lookup_elem(&policies, &state->cookie);
+	__u32 *policy;
 
+	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
+		return;
+	policy = bpf_map_lookup_elem(&policies, &state->cookie);
 	if (policy)
 		state->policy = *policy;
 }
@@ -22,136 +56,355 @@ static __always_inline void refresh_policy(struct socket_state *state)
  * Evidence for tracing: a message's first receive opens a context on the thread, later receives of the same message
  * keep it, sends carry it.
  */
-static __always_inline __u64 follow_context(struct socket_state *state, int direction, bool flipped)
+static __always_inline __u64 follow_context(struct socket_state *state, struct task_state *thread, int direction,
+					    bool begins, __u64 now)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *thread = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-
 	if (!thread) {
 		count(HADAL_COUNTER_MAP_FULL);
 		return 0;
 	}
 	if (direction == HADAL_EGRESS)
 		return thread->context;
-	if (flipped)
-		state->context = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 0xff);
+	if (begins)
+		state->context = now << 8 | (bpf_get_smp_processor_id() & 0xff);
 	thread->context = state->context;
 	return state->context;
 }
 
-/* The sequence number after the last byte the program has written or read. */
-static __always_inline __u32 next_sequence(const struct sock *sk, const struct tcp_sock *tcp, int direction)
+/* The numbers of a goroutine and its maker; see struct hadal_go_layout. */
+static __always_inline void fill_goroutine(struct hadal_data_event *event, struct task_state *thread,
+					   const struct call *call, struct task_struct *task)
 {
-	if (direction == HADAL_EGRESS)
-		return tcp->write_seq;
-	/* A FIN that was consumed with the data counts for one. */
-	if (sk->sk_shutdown & RCV_SHUTDOWN && tcp->copied_seq == tcp->rcv_nxt)
-		return tcp->copied_seq - 1;
-	return tcp->copied_seq;
+	__u32 pid = event->header.pid;
+	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task);
+	__u64 g;
+
+	if (thread->go_generation != controls.go_generation) {
+		struct hadal_go_layout *layout = bpf_map_lookup_elem(&go_processes, &pid);
+
+		thread->go_generation = controls.go_generation;
+		thread->go.goid = layout ? layout->goid : 0;
+		thread->go.parent_goid = layout ? layout->parent_goid : 0;
+	}
+	if (!thread->go.goid || !regs)
+		return;
+	g = GO_G(regs);
+	if (bpf_probe_read_user(&event->goroutine, 8, (void *)(g + thread->go.goid)))
+		event->goroutine = 0;
+	else if (thread->go.parent_goid)
+		bpf_probe_read_user(&event->parent_goroutine, 8, (void *)(g + thread->go.parent_goid));
 }
 
-static __always_inline void fill_tcp(struct hadal_data_event *event, const struct sock *sk, const struct tcp_sock *tcp,
-				     int direction)
+/* Counts the bytes of a direction, and says how many there are now. */
+static __always_inline __u32 add_bytes(struct socket_state *state, int direction, __u32 length)
 {
-	event->seq = next_sequence(sk, tcp, direction) - event->length;
-	event->srtt_us = tcp->srtt_us >> 3;
-	event->min_rtt_us = tcp->rtt_min.s[0].v;
-	event->retransmits = tcp->total_retrans;
-	event->send_window = tcp->snd_wnd;
-	event->receive_window = tcp->rcv_wnd;
+#if HADAL_LEVEL == HADAL_LEVEL_C
+	/* These kernels cannot fetch what they add to. */
+	__sync_fetch_and_add(&state->bytes[direction], length);
+	return state->bytes[direction];
+#else
+	return __sync_fetch_and_add(&state->bytes[direction], length) + length;
+#endif
+}
+
+static __always_inline __u64 number_of_call(struct socket_state *state)
+{
+#if HADAL_LEVEL == HADAL_LEVEL_C
+	return state->counter++;
+#else
+	return __sync_fetch_and_add(&state->counter, 1);
+#endif
+}
+
+/* Moves the end of what was reported forward, and says where it was. Threads may do so at once. */
+static __always_inline __u32 move_end(__u32 *next, __u32 end)
+{
+	__u32 before = *next;
+
+#if HADAL_LEVEL == HADAL_LEVEL_C
+	if ((__s32)(end - before) > 0)
+		*next = end;
+#else
+	for (int try = 0; try < 8; try++) {
+		__u32 found;
+
+		if ((__s32)(end - before) <= 0)
+			return before;
+		found = __sync_val_compare_and_swap(next, before, end);
+		if (found == before)
+			return before;
+		before = found;
+	}
+#endif
+	return before;
+}
+
+/* Numbers the bytes of the call. TCP numbers them itself; of other sockets they are counted. */
+static __always_inline void fill_sequence(struct hadal_data_event *event, struct socket_state *state,
+					  struct task_state *thread, const struct call *call, const struct tcp_sock *tcp)
+{
+	int direction = call->direction & 1;
+	__u32 end;
+
+	if (tcp) {
+		end = next_sequence(call->sk, tcp, direction) - call->after;
+		if (direction == HADAL_EGRESS && thread && thread->send_socket == (__u64)call->sk) {
+			end = thread->send_seq + call->length;
+			event->start_ns = thread->send_start_ns;
+			event->flags |= HADAL_FLAG_ORDERED;
+			thread->send_socket = 0;
+		}
+	} else {
+		end = add_bytes(state, direction, call->length);
+	}
+	event->seq = end - call->length;
+	if (!state->met[direction]) {
+		state->next[direction] = end;
+		state->met[direction] = 1;
+		return;
+	}
+	event->skipped = event->seq - move_end(&state->next[direction], end);
+	if ((__s32)event->skipped < 0 && !(event->flags & HADAL_FLAG_ORDERED)) {
+		event->flags |= HADAL_FLAG_OVERLAP;
+		count(HADAL_COUNTER_OVERLAPS);
+	}
+}
+
+/* True if the bytes were only added up. */
+static __always_inline bool only_count(struct socket_state *state, const struct call *call)
+{
+	int direction = call->direction & 1;
+	__u64 now;
+
+	if (state->policy != HADAL_POLICY_COUNT)
+		return false;
+	now = bpf_ktime_get_ns();
+	if (now - state->counted_ns[direction] >= COUNT_INTERVAL_NS) {
+		state->counted_ns[direction] = now;
+		return false;
+	}
+	if (state->transport != HADAL_TRANSPORT_TCP)
+		add_bytes(state, direction, call->length);
+	count(HADAL_COUNTER_COUNTED);
+	return true;
+}
+
+/* How many bytes of the call are wanted, before pressure. */
+static __always_inline __u64 policy_payload(struct socket_state *state, bool begins)
+{
+	__u64 limit = settings.payload_limit;
+
+	switch (state->policy) {
+	case HADAL_POLICY_WHOLE:
+		return HADAL_MAX_PAYLOAD;
+	case HADAL_POLICY_COUNT:
+		return 0;
+	case HADAL_POLICY_FLIPS:
+		if (begins)
+			state->run = 0;
+		return state->run < limit ? limit - state->run : 0;
+	default:
+		if (state->counter < HADAL_FIRST_CALLS && limit < HADAL_FIRST_PAYLOAD)
+			return HADAL_FIRST_PAYLOAD;
+		return limit;
+	}
+}
+
+static __always_inline __u64 wanted_payload(struct hadal_data_event *event, struct socket_state *state, bool begins)
+{
+	__u64 want = policy_payload(state, begins);
+	__u64 shed = controls.shed_payload;
+
+	if (want > event->length)
+		want = event->length;
+	if (shed && want > shed) {
+		want = shed;
+		event->flags |= HADAL_FLAG_SHED;
+		count(HADAL_COUNTER_PAYLOAD_SHED);
+	}
+	return want;
+}
+
+static __always_inline bool fill_address(struct hadal_data_event *event, const struct user_sockaddr *address)
+{
+	if (address->family == AF_INET)
+		map_ipv4(event->peer_address, address->ipv4);
+	else if (address->family == AF_INET6)
+		__builtin_memcpy(event->peer_address, address->ipv6, 16);
+	else
+		return false;
+	event->peer_port = __builtin_bswap16(address->port);
+	return true;
+}
+
+/* Who a datagram of an unconnected socket is from or for. */
+static __always_inline void fill_peer(struct hadal_data_event *event, const struct call *call, __u64 user_peer)
+{
+	struct user_sockaddr address = {};
+	/* As far as the smaller form goes, and then the rest of the larger one. */
+	const __u32 head = 8;
+
+	if (call->peer) {
+		if (!bpf_probe_read_kernel(&address, head, call->peer) && address.family == AF_INET6)
+			bpf_probe_read_kernel(&address, sizeof(address), call->peer);
+	} else if (user_peer && (HADAL_LEVEL == HADAL_LEVEL_C || call->direction == HADAL_EGRESS)) {
+		if (!bpf_probe_read_user(&address, head, (void *)user_peer) && address.family == AF_INET6)
+			bpf_probe_read_user(&address, sizeof(address), (void *)user_peer);
+	}
+	if (fill_address(event, &address))
+		return;
+#if HADAL_LEVEL != HADAL_LEVEL_C
+	if (call->direction == HADAL_INGRESS) {
+		struct datagram_peer *noted = bpf_sk_storage_get(&datagram_peers, call->sk, 0, 0);
+
+		if (noted && noted->tid == event->header.tid) {
+			__builtin_memcpy(event->peer_address, noted->address, 16);
+			event->peer_port = noted->port;
+		}
+	}
+#endif
+}
+
+static __always_inline void emit_data(struct socket_state *state, const struct call *call)
+{
+	__u32 index = call->scratch;
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+	struct task_struct *task = current_task();
+	struct task_state *thread = task_state(task);
+	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
+	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
+	__u64 now = bpf_ktime_get_ns();
+	struct hadal_data_event *event;
+	struct message message = {};
+	struct tcp_sock *tcp = 0;
+	__u64 want, captured = 0;
+
+	if (!scratch)
+		return;
+	event = &scratch->event;
+	__builtin_memset(event, 0, sizeof(*event));
+	state->last_direction = call->direction;
+	fill_header(&event->header, HADAL_EVENT_DATA, task, now);
+	event->cookie = state->cookie;
+	event->context = follow_context(state, thread, call->direction, begins, now);
+	event->length = call->length;
+	event->direction = call->direction;
+	if (state->transport == HADAL_TRANSPORT_TCP) {
+		tcp = tcp_of(call->sk);
+		if (!tcp)
+			return;
+		fill_tcp(event, tcp);
+	}
+	fill_sequence(event, state, thread, call, tcp);
+	/* A stream that turns round begins a new call, and so a new vector. */
+	if (thread && begins && !is_datagram(state->transport))
+		thread->vector = 0;
+	want = call->discards ? 0 : wanted_payload(event, state, begins);
+	event->counter = number_of_call(state);
+	if (thread && controls.go_generation)
+		fill_goroutine(event, thread, call, task);
+	if (want || unconnected) {
+		if (call->message) {
+			message = *call->message;
+		} else {
+			struct pt_regs *regs = call->regs ? call->regs : entry_registers(task);
+
+			if (regs)
+				message_of_call(&message, regs, task, thread, call->direction);
+		}
+		event->flags |= message.flags;
+		if (unconnected)
+			fill_peer(event, call, message.peer);
+		captured = copy_payload(&message, index, scratch, want);
+	}
+	if (captured > HADAL_MAX_PAYLOAD)
+		captured = 0;
+	state->run += captured;
+	event->captured = captured;
+	if (captured)
+		count(HADAL_COUNTER_PAYLOADS);
+	emit(event, sizeof(*event) + captured, HADAL_COUNTER_RING_FULL_DATA);
 }
 
 static __always_inline void emit_end(struct socket_state *state)
 {
 	struct hadal_close_event event = { .cookie = state->cookie };
 
-	fill_header(&event.header, HADAL_EVENT_END);
-	emit(&event, sizeof(event));
+	fill_header(&event.header, HADAL_EVENT_END, current_task(), bpf_ktime_get_ns());
+	emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);
 }
 
-static __always_inline __u64 wanted_payload(const struct socket_state *state)
+/* Whether the governor wants nothing of the socket, which is counted. */
+static __always_inline bool is_shed(const struct socket_state *state, __u32 transport)
 {
-	if (state->policy == HADAL_POLICY_WHOLE)
-		return HADAL_MAX_PAYLOAD;
-	if (state->counter < HADAL_FIRST_CALLS && payload_limit < HADAL_FIRST_PAYLOAD)
-		return HADAL_FIRST_PAYLOAD;
-	return payload_limit;
+	if (!state && controls.shed_new) {
+		count(HADAL_COUNTER_SHED);
+		return true;
+	}
+	if (controls.shed_unimportant &&
+	    (transport >= HADAL_TRANSPORT_UNIX_STREAM || (state && state->policy == HADAL_POLICY_COUNT))) {
+		count(HADAL_COUNTER_SOCKET_SHED);
+		return true;
+	}
+	return false;
 }
 
-static __always_inline void emit_data(struct socket_state *state, struct sock *sk, __u32 length, int direction)
+/* The state of a socket that has something to say, met and announced; 0 if it is not to be recorded. */
+static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u32 transport, int direction)
 {
-	__u32 zero = 0;
-	__u64 limit = wanted_payload(state);
-	__u64 want = length < limit ? length : limit;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &zero);
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
-	struct hadal_data_event *event;
-	bool flipped = state->last_direction != direction;
-	__u64 captured = 0;
+	struct socket_state *state = socket_state(sk);
 
-	if (!scratch || !tcp)
-		return;
-	event = &scratch->event;
-	state->last_direction = direction;
-	fill_header(&event->header, HADAL_EVENT_DATA);
-	event->cookie = state->cookie;
-	event->context = follow_context(state, direction, flipped);
-	event->counter = state->counter++;
-	event->length = length;
-	event->direction = direction;
-	fill_tcp(event, sk, tcp, direction);
-	if (state->policy != HADAL_POLICY_NO_PAYLOAD)
-		captured = copy_payload(direction, scratch->payload, want);
-	if (captured > HADAL_MAX_PAYLOAD)
-		captured = 0;
-	event->captured = captured;
-	emit(event, sizeof(*event) + captured);
-}
-
-static __always_inline void socket_call(struct sock *sk, int result, int flags, int direction)
-{
-	struct socket_state *state;
-
-	if (result < 0 || (flags & MSG_PEEK && direction == HADAL_INGRESS) || !is_tcp(sk))
-		return;
-	state = socket_state(sk);
+	if (is_shed(state, transport))
+		return 0;
 	if (!state)
 		state = new_socket_state(sk, HADAL_ROLE_UNKNOWN);
 	if (!state)
-		return;
+		return 0;
 	if (!state->owner)
 		meet_owner(state);
+	name_socket(state, sk);
 	if (state->last_direction != direction)
 		refresh_policy(state);
-	if (!state->announced)
+	if (!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk)))
 		announce(state, sk, 0);
 	if (state->policy == HADAL_POLICY_IGNORE) {
 		count(HADAL_COUNTER_IGNORED);
-		return;
+		return 0;
 	}
 	/* Bytes of a socket that nobody knows say nothing. */
 	if (!state->announced) {
-		count(HADAL_COUNTER_RING_FULL);
-		return;
+		count(HADAL_COUNTER_UNANNOUNCED);
+		return 0;
 	}
-	if (result > 0)
-		emit_data(state, sk, result, direction);
-	else if (direction == HADAL_INGRESS)
+	return state;
+}
+
+/* `length` bytes were moved; 0 received is the end of a stream. */
+static __always_inline void record_call(const struct call *call)
+{
+	struct sock *sk = call->sk;
+	__u32 transport = transport_of(sk);
+	struct socket_state *state;
+
+	if (transport == HADAL_TRANSPORT_OTHER)
+		return;
+	if (call->length)
+		count(HADAL_COUNTER_CALLS);
+	state = recorded_socket(sk, transport, call->direction);
+	if (!state)
+		return;
+	if (call->length) {
+		if (!only_count(state, call))
+			emit_data(state, call);
+	} else if (call->direction == HADAL_INGRESS && !is_datagram(transport) && READ(sk, sk_shutdown) & RCV_SHUTDOWN) {
 		emit_end(state);
+	}
 }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(sock_send_length, struct sock *sk, int result, int flags)
+/* What does not move bytes of the stream: looking ahead, urgent data, errors of earlier sends. */
+static __always_inline bool moves_bytes(int flags, int direction)
 {
-	socket_call(sk, result, flags, HADAL_EGRESS);
-	return 0;
-}
-
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(sock_recv_length, struct sock *sk, int result, int flags)
-{
-	socket_call(sk, result, flags, HADAL_INGRESS);
-	return 0;
+	return direction == HADAL_EGRESS || !(flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE));
 }
 
 #endif

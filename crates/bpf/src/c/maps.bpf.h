@@ -1,50 +1,83 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* Maps and switches shared by all programs of the object. */
+/* Maps and switches shared by all programs of an object. */
 #ifndef HADAL_MAPS_BPF_H
 #define HADAL_MAPS_BPF_H
 
-#include "kernel.h"
-#include <bpf/bpf_helpers.h>
-#include <bpf/bpf_tracing.h>
-#include <bpf/bpf_core_read.h>
-#include <hadal/event.h>
+#include "level.bpf.h"
 
 /* Set by the loader before load. */
-const volatile __u32 payload_limit = 1024;
+const volatile struct hadal_settings settings = { .payload_limit = 1024 };
 
-/* A socket's state, freed with the socket. */
+/* Changed by user space while the programs run. */
+volatile struct hadal_controls controls SEC(".data.controls") = {};
+
+/* A socket's state, freed with the socket. Arrays are indexed by direction. */
 struct socket_state {
 	__u64 cookie;
 	__u64 counter;
 	__u64 context;
 	__u64 syn_sent_ns;
+	__u64 counted_ns[2]; /* when bytes that are only counted were last reported */
+	__u64 inode; /* level C: tells that the kernel's memory was reused for another socket */
+	__u32 bytes[2]; /* bytes of this direction so far, of what is not TCP */
+	__u32 next[2]; /* end of what was reported */
 	__u32 send_seq; /* first bytes of both directions, if `from_start` */
 	__u32 receive_seq;
 	__u32 owner; /* process that connected, listened or first used it */
+	__u32 ports; /* as announced */
+	__u32 run; /* payload bytes copied since the direction changed */
 	__u8 role;
 	__u8 policy;
+	__u8 transport;
 	__u8 last_direction; /* HADAL_INGRESS, HADAL_EGRESS or NO_DIRECTION */
 	__u8 announced;
 	__u8 from_start;
+	__u8 met[2]; /* `next` is known */
 };
 
 enum { NO_DIRECTION = 2 };
 
 struct task_state {
 	__u64 context;
+	__u64 vector; /* of messages being sent or received one by one */
+	__u64 send_socket; /* a send under way: its socket, first byte and start */
+	__u64 send_start_ns;
+	__u32 send_seq;
+	__u32 vector_next;
+	__u32 go_generation;
+	struct hadal_go_layout go;
+	__u32 reserved;
 };
 
-/* One event being built; the second half keeps the verifier sure of `payload + offset`. */
+/* One event being built. A vector is copied in steps, so that the verifier is sure of `payload + offset`. */
 struct scratch {
 	struct hadal_data_event event;
-	__u8 payload[2 * HADAL_MAX_PAYLOAD];
+	__u8 payload[HADAL_MAX_PAYLOAD + HADAL_PAYLOAD_STEP];
 };
+
+/* Programs that may interrupt each other do not share a scratch; a program never interrupts itself. */
+enum { SCRATCH_RECEIVE, SCRATCH_SEND, SCRATCH_URING, SCRATCH_LEVEL_B, SCRATCH_LAST = SCRATCH_LEVEL_B + 12 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 8 * 1024 * 1024);
 } events SEC(".maps");
 
+#if HADAL_LEVEL == HADAL_LEVEL_C
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64); /* address of the socket */
+	__type(value, struct socket_state);
+} sockets SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, __u64); /* thread group and thread */
+	__type(value, struct task_state);
+} tasks SEC(".maps");
+#else
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -58,6 +91,7 @@ struct {
 	__type(key, int);
 	__type(value, struct task_state);
 } tasks SEC(".maps");
+#endif
 
 /* Decisions of user space by socket cookie (enum hadal_policy). */
 struct {
@@ -75,6 +109,14 @@ struct {
 	__type(value, __u32);
 } ignored_processes SEC(".maps");
 
+/* Thread groups that run Go. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct hadal_go_layout);
+} go_processes SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, HADAL_COUNTER_LAST);
@@ -82,10 +124,9 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps");
 
-/* Tracepoints run with preemption off, so one per CPU is enough. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SCRATCH_LAST);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -99,23 +140,21 @@ static __always_inline void count(__u32 counter)
 }
 
 /* False if the ring had no room. */
-static __always_inline bool emit(void *event, __u64 size)
+static __always_inline bool emit(void *event, __u64 size, __u32 lost)
 {
-	bool sent = bpf_ringbuf_output(&events, event, size, BPF_RB_NO_WAKEUP) == 0;
-
-	count(sent ? HADAL_COUNTER_EVENTS : HADAL_COUNTER_RING_FULL);
-	return sent;
+	if (!bpf_ringbuf_output(&events, event, size, BPF_RB_NO_WAKEUP))
+		return true;
+	count(lost);
+	return false;
 }
 
 /* `pid` and `tid` of the running task, zero for kernel threads and interrupts that run on another task's back. */
-static __always_inline void fill_header(struct hadal_header *header, __u32 kind)
+static __always_inline void fill_header(struct hadal_header *header, __u32 kind, struct task_struct *task, __u64 time_ns)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-
-	header->time_ns = bpf_ktime_get_ns();
+	header->time_ns = time_ns;
 	header->kind = kind;
-	header->pid = task->tgid;
-	header->tid = task->pid;
+	header->pid = READ(task, tgid);
+	header->tid = READ(task, pid);
 	header->reserved = 0;
 }
 

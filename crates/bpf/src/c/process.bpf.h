@@ -9,26 +9,25 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
 {
 	struct hadal_exec_event *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = READ(task, mm);
 	__u64 length;
 
 	if (!event) {
-		count(HADAL_COUNTER_RING_FULL);
+		count(HADAL_COUNTER_RING_FULL_OTHER);
 		return 0;
 	}
-	fill_header(&event->header, HADAL_EVENT_EXEC);
-	event->parent = task->real_parent->tgid;
+	fill_header(&event->header, HADAL_EVENT_EXEC, current_task(), bpf_ktime_get_ns());
+	event->parent = READ(task, real_parent, tgid);
 	event->args_length = 0;
-	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), binary->filename);
+	bpf_probe_read_kernel_str(event->filename, sizeof(event->filename), READ(binary, filename));
 	if (mm) {
-		length = mm->arg_end - mm->arg_start;
+		length = READ(mm, arg_end) - READ(mm, arg_start);
 		if (length > HADAL_MAX_ARGS)
 			length = HADAL_MAX_ARGS;
-		if (length && !bpf_probe_read_user(event->args, length, (void *)mm->arg_start))
+		if (length && !bpf_probe_read_user(event->args, length, (void *)READ(mm, arg_start)))
 			event->args_length = length;
 	}
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	count(HADAL_COUNTER_EVENTS);
 	return 0;
 }
 
@@ -37,11 +36,11 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 {
 	struct hadal_process_event event = {};
 
-	if (child->pid != child->tgid)
+	if (READ(child, pid) != READ(child, tgid))
 		return 0;
-	fill_header(&event.header, HADAL_EVENT_FORK);
-	event.child = child->tgid;
-	emit(&event, sizeof(event));
+	fill_header(&event.header, HADAL_EVENT_FORK, current_task(), bpf_ktime_get_ns());
+	event.child = READ(child, tgid);
+	emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);
 	return 0;
 }
 
@@ -50,10 +49,10 @@ int BPF_PROG(sched_process_exit, struct task_struct *task)
 {
 	struct hadal_process_event event = {};
 
-	if (task->pid != task->tgid)
+	if (READ(task, pid) != READ(task, tgid))
 		return 0;
-	fill_header(&event.header, HADAL_EVENT_EXIT);
-	emit(&event, sizeof(event));
+	fill_header(&event.header, HADAL_EVENT_EXIT, current_task(), bpf_ktime_get_ns());
+	emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);
 	return 0;
 }
 

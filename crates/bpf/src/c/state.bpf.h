@@ -4,6 +4,7 @@
 #define HADAL_STATE_BPF_H
 
 #include "socket.bpf.h"
+#include "tcp.bpf.h"
 
 /* connect() runs in the program's own context: the place to see that it is one of ours. */
 static __always_inline void on_connect(struct sock *sk)
@@ -29,13 +30,16 @@ static __always_inline void on_listen(struct sock *sk)
 /* At the end of the handshake nothing was sent or read yet. */
 static __always_inline void note_start(struct socket_state *state, struct sock *sk)
 {
-	struct tcp_sock *tcp = bpf_skc_to_tcp_sock(sk);
+	struct tcp_sock *tcp = tcp_of(sk);
 
 	if (!tcp)
 		return;
-	state->send_seq = tcp->write_seq;
-	state->receive_seq = tcp->copied_seq;
+	state->send_seq = READ(tcp, write_seq);
+	state->receive_seq = READ(tcp, copied_seq);
 	state->from_start = 1;
+	state->next[HADAL_EGRESS] = state->send_seq;
+	state->next[HADAL_INGRESS] = state->receive_seq;
+	state->met[HADAL_EGRESS] = state->met[HADAL_INGRESS] = 1;
 }
 
 static __always_inline void on_established(struct sock *sk, int old_state)
@@ -61,23 +65,41 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 	note_start(state, sk);
 }
 
+/* Bytes of a direction that no event has told of: spliced away, or only counted. */
+static __always_inline __u32 unseen_bytes(const struct socket_state *state, struct sock *sk, struct tcp_sock *tcp,
+					  int direction)
+{
+	__s32 unseen;
+
+	if (!state->met[direction])
+		return 0;
+	unseen = next_sequence(sk, tcp, direction) - state->next[direction];
+	/* A FIN that was sent counts for one. */
+	if (direction == HADAL_EGRESS && unseen > 0)
+		unseen--;
+	return unseen > 0 ? unseen : 0;
+}
+
 static __always_inline void on_close(struct sock *sk)
 {
 	struct socket_state *state = socket_state(sk);
 	struct hadal_close_event event = {};
 	struct tcp_sock *tcp;
 
-	if (!state || !state->announced)
-		return;
-	tcp = bpf_skc_to_tcp_sock(sk);
-	if (tcp) {
-		event.retransmits = tcp->total_retrans;
-		event.srtt_us = tcp->srtt_us >> 3;
+	if (state && state->announced) {
+		tcp = tcp_of(sk);
+		if (tcp) {
+			event.retransmits = READ(tcp, total_retrans);
+			event.srtt_us = READ(tcp, srtt_us) >> 3;
+			event.unseen_egress = unseen_bytes(state, sk, tcp, HADAL_EGRESS);
+			event.unseen_ingress = unseen_bytes(state, sk, tcp, HADAL_INGRESS);
+		}
+		event.cookie = state->cookie;
+		fill_header(&event.header, HADAL_EVENT_CLOSE, current_task(), bpf_ktime_get_ns());
+		emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);
+		state->announced = 0;
 	}
-	event.cookie = state->cookie;
-	fill_header(&event.header, HADAL_EVENT_CLOSE);
-	emit(&event, sizeof(event));
-	state->announced = 0;
+	forget_socket_state(sk);
 }
 
 SEC("tp_btf/inet_sock_set_state")
