@@ -55,6 +55,7 @@ pub const MAX_IOVECS: u32 = 1024;
 pub const MAX_FILENAME: u32 = 256;
 pub const MAX_ARGS: u32 = 512;
 pub const MAX_UNIX_PATH: u32 = 108;
+pub const POLICY_SLOTS: u32 = 65536;
 
 pub const FLAG_URING: u32 = 1;
 pub const FLAG_OVERLAP: u32 = 2;
@@ -172,6 +173,14 @@ pub struct Controls {
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
+pub struct Decision {
+    pub cookie: u64,
+    pub policy: u32,
+    pub reserved: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
 pub struct GoLayout {
     pub goid: u32,
     pub parent_goid: u32,
@@ -184,4 +193,5 @@ const _: () = assert!(size_of::<ExecEvent>() == 800);
 const _: () = assert!(size_of::<ProcessEvent>() == 32);
 const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Controls>() == 16);
+const _: () = assert!(size_of::<Decision>() == 16);
 const _: () = assert!(size_of::<GoLayout>() == 8);

@@ -321,7 +321,9 @@ impl Bpf {
             Policy::Count => abi::POLICY_COUNT,
             Policy::Ignore => abi::POLICY_IGNORE,
         };
-        let updated = self.policies.update(&cookie.to_ne_bytes(), &value.to_ne_bytes(), MapFlags::ANY);
+        let slot = (cookie as u32) & (abi::POLICY_SLOTS - 1);
+        let decision = abi::Decision { cookie, policy: value, reserved: 0 };
+        let updated = self.policies.update(&slot.to_ne_bytes(), abi::bytes(&decision), MapFlags::ANY);
         updated.map_err(kernel("set the policy of a socket"))
     }
 

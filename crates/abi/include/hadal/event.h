@@ -72,6 +72,7 @@ enum hadal_limit {
 	HADAL_MAX_FILENAME = 256,
 	HADAL_MAX_ARGS = 512,
 	HADAL_MAX_UNIX_PATH = 108,
+	HADAL_POLICY_SLOTS = 65536, /* a power of two */
 };
 
 /* What is special about a data event. */
@@ -185,6 +186,13 @@ struct hadal_controls {
 	__u32 go_generation; /* changes with the table of Go processes */
 };
 
+/* What user space wants of one socket; the slot is the cookie modulo HADAL_POLICY_SLOTS. */
+struct hadal_decision {
+	__u64 cookie;
+	__u32 policy;
+	__u32 reserved;
+};
+
 /* Where a Go program keeps the numbers of goroutines in its g structure. */
 struct hadal_go_layout {
 	__u32 goid;
@@ -199,6 +207,7 @@ _Static_assert(sizeof(struct hadal_exec_event) == 800, "hadal_exec_event");
 _Static_assert(sizeof(struct hadal_process_event) == 32, "hadal_process_event");
 _Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
 _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
+_Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
 _Static_assert(sizeof(struct hadal_go_layout) == 8, "hadal_go_layout");
 
 #endif

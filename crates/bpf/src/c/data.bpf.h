@@ -43,13 +43,8 @@ struct {
 /* What user space decided is looked up when the direction changes, and kept with the socket in between. */
 static __always_inline void refresh_policy(struct socket_state *state)
 {
-	__u32 *policy;
-
-	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
-		return;
-	policy = bpf_map_lookup_elem(&policies, &state->cookie);
-	if (policy)
-		state->policy = *policy;
+	if (state->policy != HADAL_POLICY_IGNORE && state->policy != HADAL_POLICY_COUNT)
+		state->policy = decided_policy(state->cookie, state->policy);
 }
 
 /*

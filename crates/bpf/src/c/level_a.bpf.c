@@ -59,7 +59,7 @@ int BPF_PROG(tcp_sendmsg_locked, struct sock *sk)
 	/* It fires for each segment of a call; the end of the call clears it. */
 	if (!thread || thread->send_socket == (__u64)sk)
 		return 0;
-	tcp = bpf_skc_to_tcp_sock(sk);
+	tcp = tcp_of(sk);
 	if (!tcp)
 		return 0;
 	thread->send_socket = (__u64)sk;

@@ -93,12 +93,16 @@ struct {
 } tasks SEC(".maps");
 #endif
 
-/* Decisions of user space by socket cookie (enum hadal_policy). */
+/*
+ * Decisions of user space by socket cookie. The kernel counts cookies, so those of sockets that live at the same time
+ * rarely meet in a slot, and a look-up costs no call. A decision that another one displaces before the socket reads it is
+ * lost: the socket keeps what it had.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, __u64);
-	__type(value, __u32);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HADAL_POLICY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct hadal_decision);
 } policies SEC(".maps");
 
 /* Thread groups whose sockets are never recorded: the agent's and the server's own. */
@@ -137,6 +141,15 @@ static __always_inline void count(__u32 counter)
 
 	if (value)
 		*value += 1;
+}
+
+/* What user space decided about a socket; PREFIX if nothing. */
+static __always_inline __u32 decided_policy(__u64 cookie, __u32 otherwise)
+{
+	__u32 slot = cookie & (HADAL_POLICY_SLOTS - 1);
+	struct hadal_decision *decision = bpf_map_lookup_elem(&policies, &slot);
+
+	return decision && decision->cookie == cookie ? decision->policy : otherwise;
 }
 
 /* False if the ring had no room. */

@@ -5,12 +5,19 @@
 
 #include "maps.bpf.h"
 
+#if HADAL_LEVEL == HADAL_LEVEL_A
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+#endif
+
 static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
 {
-#if HADAL_LEVEL == HADAL_LEVEL_C
-	return (struct tcp_sock *)sk;
-#else
+#if HADAL_LEVEL == HADAL_LEVEL_A
+	/* The caller knows that it is TCP; this costs no call. */
+	return bpf_rdonly_cast(sk, bpf_core_type_id_kernel(struct tcp_sock));
+#elif HADAL_LEVEL == HADAL_LEVEL_B
 	return bpf_skc_to_tcp_sock(sk);
+#else
+	return (struct tcp_sock *)sk;
 #endif
 }
 

@@ -57,7 +57,7 @@ static __always_inline void message_of_request(struct message *message, const st
 SEC("?tp_btf/io_uring_complete")
 int BPF_PROG(io_uring_complete, void *ring, struct io_kiocb *request)
 {
-	__u32 index = SCRATCH_URING, pid, *policy;
+	__u32 index = SCRATCH_URING, pid, policy;
 	struct task_struct *task = current_task();
 	struct hadal_data_event *event;
 	struct message message = {};
@@ -83,11 +83,11 @@ int BPF_PROG(io_uring_complete, void *ring, struct io_kiocb *request)
 	scratch = bpf_map_lookup_elem(&scratches, &index);
 	if (!cookie || !scratch || bpf_map_lookup_elem(&ignored_processes, &pid))
 		return 0;
-	policy = bpf_map_lookup_elem(&policies, &cookie);
-	if (policy && (*policy == HADAL_POLICY_IGNORE || *policy == HADAL_POLICY_COUNT))
+	policy = decided_policy(cookie, HADAL_POLICY_PREFIX);
+	if (policy == HADAL_POLICY_IGNORE || policy == HADAL_POLICY_COUNT)
 		return 0;
 	message_of_request(&message, request, opcode, length);
-	limit = policy && *policy == HADAL_POLICY_WHOLE ? HADAL_MAX_PAYLOAD : settings.payload_limit;
+	limit = policy == HADAL_POLICY_WHOLE ? HADAL_MAX_PAYLOAD : settings.payload_limit;
 	if (controls.shed_payload && limit > controls.shed_payload)
 		limit = controls.shed_payload;
 	want = length;
