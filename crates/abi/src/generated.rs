@@ -48,6 +48,7 @@ pub const COUNTER_VECTOR_CUT: u32 = 13;
 pub const COUNTER_LAST: u32 = 14;
 
 pub const MAX_PAYLOAD: u32 = 16384;
+pub const SHORT_PAYLOAD: u32 = 256;
 pub const PAYLOAD_STEP: u32 = 8192;
 pub const FIRST_CALLS: u32 = 8;
 pub const FIRST_PAYLOAD: u32 = 4096;

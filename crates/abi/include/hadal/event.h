@@ -65,6 +65,7 @@ enum hadal_counter {
 
 enum hadal_limit {
 	HADAL_MAX_PAYLOAD = 16384,
+	HADAL_SHORT_PAYLOAD = 256, /* copied without a detour */
 	HADAL_PAYLOAD_STEP = 8192, /* largest single copy out of a vector */
 	HADAL_FIRST_CALLS = 8, /* calls of a new socket that are copied up to HADAL_FIRST_PAYLOAD, before anything is decided */
 	HADAL_FIRST_PAYLOAD = 4096,

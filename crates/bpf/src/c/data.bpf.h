@@ -205,16 +205,16 @@ static __always_inline __u64 policy_payload(struct socket_state *state, bool beg
 	}
 }
 
-static __always_inline __u64 wanted_payload(struct hadal_data_event *event, struct socket_state *state, bool begins)
+static __always_inline __u64 wanted_payload(struct socket_state *state, const struct call *call, bool begins, __u32 *flags)
 {
-	__u64 want = policy_payload(state, begins);
+	__u64 want = call->discards ? 0 : policy_payload(state, begins);
 	__u64 shed = controls.shed_payload;
 
-	if (want > event->length)
-		want = event->length;
+	if (want > call->length)
+		want = call->length;
 	if (shed && want > shed) {
 		want = shed;
-		event->flags |= HADAL_FLAG_SHED;
+		*flags |= HADAL_FLAG_SHED;
 		count(HADAL_COUNTER_PAYLOAD_SHED);
 	}
 	return want;
@@ -260,6 +260,69 @@ static __always_inline void fill_peer(struct hadal_data_event *event, const stru
 #endif
 }
 
+/* A short payload out of one buffer goes straight into the ring. */
+struct short_record {
+	struct hadal_data_event event;
+	__u8 payload[HADAL_SHORT_PAYLOAD];
+};
+
+static __always_inline bool is_short(const struct message *message, __u64 want)
+{
+	return message->shape == BUFFER_PLAIN && want > 0 && want <= HADAL_SHORT_PAYLOAD && want <= message->count;
+}
+
+static __always_inline void emit_short(struct short_record *record, const struct message *message, __u64 want)
+{
+	if (want > HADAL_SHORT_PAYLOAD)
+		want = HADAL_SHORT_PAYLOAD;
+	barrier_var(want);
+	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
+		record->event.captured = want;
+		count(HADAL_COUNTER_PAYLOADS);
+	} else {
+		count(HADAL_COUNTER_USER_COPY_FAILED);
+	}
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+}
+
+static __always_inline void fill_data(struct hadal_data_event *event, struct socket_state *state, struct task_state *thread,
+				      const struct call *call, struct task_struct *task, bool begins, __u32 flags)
+{
+	__u64 now = bpf_ktime_get_ns();
+	struct tcp_sock *tcp = 0;
+
+	__builtin_memset(event, 0, sizeof(*event));
+	fill_header(&event->header, HADAL_EVENT_DATA, task, now);
+	event->cookie = state->cookie;
+	event->context = follow_context(state, thread, call->direction, begins, now);
+	event->length = call->length;
+	event->direction = call->direction;
+	event->flags = flags;
+	if (state->transport == HADAL_TRANSPORT_TCP) {
+		tcp = tcp_of(call->sk);
+		if (tcp)
+			fill_tcp(event, tcp);
+	}
+	fill_sequence(event, state, thread, call, tcp);
+	event->counter = number_of_call(state);
+	if (thread && controls.go_generation)
+		fill_goroutine(event, thread, call, task);
+}
+
+static __always_inline void read_message(struct message *message, struct task_state *thread, const struct call *call,
+					 struct task_struct *task)
+{
+	struct pt_regs *regs;
+
+	if (call->message) {
+		*message = *call->message;
+		return;
+	}
+	regs = call->regs ? call->regs : entry_registers(task);
+	if (regs)
+		message_of_call(message, regs, task, thread, call->direction);
+}
+
 static __always_inline void emit_data(struct socket_state *state, const struct call *call)
 {
 	__u32 index = call->scratch;
@@ -268,50 +331,36 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 	struct task_state *thread = task_state(task);
 	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
 	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
-	__u64 now = bpf_ktime_get_ns();
+	struct short_record *record = 0;
 	struct hadal_data_event *event;
 	struct message message = {};
-	struct tcp_sock *tcp = 0;
 	__u64 want, captured = 0;
+	__u32 flags = 0;
 
 	if (!scratch)
 		return;
 	event = &scratch->event;
-	__builtin_memset(event, 0, sizeof(*event));
-	state->last_direction = call->direction;
-	fill_header(&event->header, HADAL_EVENT_DATA, task, now);
-	event->cookie = state->cookie;
-	event->context = follow_context(state, thread, call->direction, begins, now);
-	event->length = call->length;
-	event->direction = call->direction;
-	if (state->transport == HADAL_TRANSPORT_TCP) {
-		tcp = tcp_of(call->sk);
-		if (!tcp)
-			return;
-		fill_tcp(event, tcp);
-	}
-	fill_sequence(event, state, thread, call, tcp);
 	/* A stream that turns round begins a new call, and so a new vector. */
 	if (thread && begins && !is_datagram(state->transport))
 		thread->vector = 0;
-	want = call->discards ? 0 : wanted_payload(event, state, begins);
-	event->counter = number_of_call(state);
-	if (thread && controls.go_generation)
-		fill_goroutine(event, thread, call, task);
-	if (want || unconnected) {
-		if (call->message) {
-			message = *call->message;
-		} else {
-			struct pt_regs *regs = call->regs ? call->regs : entry_registers(task);
-
-			if (regs)
-				message_of_call(&message, regs, task, thread, call->direction);
-		}
-		event->flags |= message.flags;
-		if (unconnected)
-			fill_peer(event, call, message.peer);
-		captured = copy_payload(&message, index, scratch, want);
+	want = wanted_payload(state, call, begins, &flags);
+	if (want || unconnected)
+		read_message(&message, thread, call, task);
+	if (is_short(&message, want)) {
+		record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+		/* Without room it is filled all the same: numbers go on. */
+		if (record)
+			event = &record->event;
 	}
+	fill_data(event, state, thread, call, task, begins, flags | message.flags);
+	state->last_direction = call->direction;
+	if (unconnected)
+		fill_peer(event, call, message.peer);
+	if (record) {
+		state->run += want;
+		return emit_short(record, &message, want);
+	}
+	captured = copy_payload(&message, index, scratch, want);
 	if (captured > HADAL_MAX_PAYLOAD)
 		captured = 0;
 	state->run += captured;
