@@ -8,7 +8,7 @@ mod pcap;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use hadal_flow::{Connection, Options, Origin, Output, Role, Segment, Session, Settings};
+use hadal_flow::{Connection, Options, Origin, Output, Role, Segment, Session, Settings, Transport};
 use serde_json::Value;
 
 /// All sessions of a capture. The sender of a connection's first packet observes it.
@@ -21,7 +21,7 @@ fn sessions(packets: &[pcap::Packet]) -> Vec<Session> {
         let ends = (source.min(destination), source.max(destination));
         let (first, connection) = connections.entry(ends).or_insert_with(|| {
             let role = packet.opens.then_some(Role::Client);
-            (source, Connection::new(role, Arc::clone(&settings)))
+            (source, Connection::new(role, Transport::Stream, Arc::clone(&settings)))
         });
         let egress = *first == source;
         let origin = Origin { time_us: packet.time_us, seq: packet.seq, ..Origin::default() };

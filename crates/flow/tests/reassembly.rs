@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hadal_flow::{Connection, Origin, Output, Role, Segment, Session, Settings};
+use hadal_flow::{Connection, Origin, Output, Role, Segment, Session, Settings, Transport};
 use proptest::prelude::*;
 
 /// A dialogue: what the client sends and what the server does, in turns.
@@ -92,7 +92,7 @@ fn shuffle(events: &[Event], cuts: &[usize], turns: &[usize], repeats: &[bool]) 
 }
 
 fn run(events: &[Event], starts: [u32; 2]) -> Vec<String> {
-    let mut connection = Connection::new(Some(Role::Client), Arc::new(Settings::default()));
+    let mut connection = Connection::new(Some(Role::Client), Transport::Stream, Arc::new(Settings::default()));
     connection.start_at(true, starts[0]);
     connection.start_at(false, starts[1]);
     let mut out = Output::default();
@@ -178,7 +178,7 @@ proptest! {
         events in proptest::collection::vec(
             (any::<bool>(), 0..300i64, 0..WORDS.len(), 0..80usize, 0..40u32, 0..12u8), 0..60),
     ) {
-        let mut connection = Connection::new(role, Arc::new(Settings::default()));
+        let mut connection = Connection::new(role, Transport::Stream, Arc::new(Settings::default()));
         let (mut out, mut seqs) = (Output::default(), [0u32; 2]);
         for (index, (egress, jump, word, captured, more, what)) in events.into_iter().enumerate() {
             let time_us = 60_000 * index as u64;
