@@ -1,0 +1,158 @@
+//! Whether bytes are a message. All of it is looked at, as far as it is there: few protocols have such short marks.
+
+use super::parser::{Fault, Header, MULTICAST_BIT, Question, Reader, Record, opcode};
+use super::{data, name, types};
+use crate::contract::{Half, Probe, Transport};
+use crate::inference::MAX_PROBE;
+use crate::registry::Sample;
+
+/// Length of the length before each message of a stream.
+pub(super) const PREFIX: usize = 2;
+
+/// Shortest message with a question.
+const MIN_LENGTH: usize = Header::LENGTH + 5;
+
+/// Most questions that a probe believes in.
+const MAX_QUESTIONS: u16 = 64;
+
+/// Most records of each kind in a query: the zone's state for a transfer; EDNS, a signature.
+const MAX_EXTRAS: u16 = 4;
+
+/// So often a message is looked for behind a place that was lost.
+const MAX_TRIES: usize = 64;
+
+/// Whether these bytes start a message.
+pub fn probe(sample: Sample<'_>) -> Probe {
+    match sample.transport {
+        Transport::Datagram => answer(whole(sample.bytes, sample.missing > 0)),
+        Transport::Stream => stream(sample.bytes),
+    }
+}
+
+fn answer(half: Option<Half>) -> Probe {
+    half.map_or(Probe::No, Probe::Yes)
+}
+
+fn stream(bytes: &[u8]) -> Probe {
+    let Some((prefix, message)) = bytes.split_first_chunk() else {
+        return Probe::Need(PREFIX + Header::LENGTH);
+    };
+    let length = usize::from(u16::from_be_bytes(*prefix));
+    if length < MIN_LENGTH {
+        return Probe::No;
+    }
+    match Reader::new(message, 0).header() {
+        Err(_) => Probe::Need(PREFIX + Header::LENGTH),
+        Ok(header) if !fits(header) => Probe::No,
+        Ok(_) => match message.get(..length) {
+            Some(message) => answer(whole(message, false)),
+            None if bytes.len() < MAX_PROBE => match whole(message, true) {
+                Some(_) => Probe::Need((PREFIX + length).min(MAX_PROBE)),
+                None if Reader::new(message, Header::LENGTH).question() == Err(Fault::Short) => {
+                    Probe::Need((PREFIX + length).min(MAX_PROBE))
+                }
+                None => Probe::No,
+            },
+            None => answer(whole(message, true)),
+        },
+    }
+}
+
+/// Whether this is a message and nothing else; of one that is cut, the question at least.
+fn whole(message: &[u8], cut: bool) -> Option<Half> {
+    let mut reader = Reader::new(message, 0);
+    let header = reader.header().ok().filter(|&header| fits(header))?;
+    let mut questions = Ok(());
+    let mut seen = 0;
+    for _ in 0..header.questions {
+        match reader.question() {
+            Ok(question) if is_question(header, &question) => seen += 1,
+            Ok(_) => return None,
+            Err(fault) => {
+                questions = Err(fault);
+                break;
+            }
+        }
+    }
+    let read = questions.and_then(|()| records(&mut reader, header, message, &mut seen));
+    let complete = match read {
+        Ok(()) => reader.rest().is_empty() && !cut,
+        Err(Fault::Short) => cut,
+        Err(Fault::Bad) => false,
+    };
+    let half = if header.is_response() { Half::Response } else { Half::Request };
+    (complete && seen > 0).then_some(half)
+}
+
+/// Whether a header is one that programs send.
+fn fits(header: Header) -> bool {
+    let Header { questions, answers, authorities, additionals, .. } = header;
+    if !header.is_plausible() {
+        return false;
+    }
+    match (header.opcode(), header.is_response()) {
+        // Of mDNS, questions come with the answers known, and answers without a question.
+        (opcode::QUERY, false) if header.is_multicast() => (1..=MAX_QUESTIONS).contains(&questions),
+        (opcode::QUERY, false) => {
+            (questions, answers) == (1, 0)
+                && authorities.max(additionals) <= MAX_EXTRAS
+                && !header.is_authoritative()
+                && !header.offers_recursion()
+        }
+        // The messages of a zone transfer behind the first one have no question.
+        (opcode::QUERY, true) => questions == 1 || (questions == 0 && answers > 0 && header.is_authoritative()),
+        (opcode::NOTIFY, _) => questions == 1 && answers <= 1,
+        (opcode::UPDATE, _) => questions == 1,
+        _ => false,
+    }
+}
+
+fn is_question(header: Header, question: &Question) -> bool {
+    let class = if header.is_multicast() { question.class & !MULTICAST_BIT } else { question.class };
+    question.kind != 0 && types::is_class(class) && !is_netbios(question)
+}
+
+/// The name service of NetBIOS (RFC 1002) has the same form: types 32 and 33, and names of 32 letters from A to P.
+fn is_netbios(question: &Question) -> bool {
+    let label = question.name.split('.').next().unwrap_or_default();
+    matches!(question.kind, types::NIMLOC | types::SRV)
+        && label.len() == 32
+        && label.bytes().all(|byte| (b'A'..=b'P').contains(&byte))
+}
+
+fn records(reader: &mut Reader<'_>, header: Header, message: &[u8], seen: &mut u32) -> Result<(), Fault> {
+    let counts = [header.answers, header.authorities, header.additionals];
+    for _ in 0..counts.map(u32::from).iter().sum() {
+        let record = reader.record()?;
+        name::read(message, record.name_at)?;
+        if !is_record(header, record) {
+            return Err(Fault::Bad);
+        }
+        *seen += 1;
+    }
+    Ok(())
+}
+
+fn is_record(header: Header, record: Record<'_>) -> bool {
+    if record.kind == types::OPT {
+        return header.additionals > 0;
+    }
+    let class = if header.is_multicast() { record.class & !MULTICAST_BIT } else { record.class };
+    let address = matches!(record.kind, types::A | types::AAAA) && record.is_internet();
+    // An update may name a type without data.
+    let sound = !address || record.data.is_empty() || data::address(record).is_some();
+    record.kind != 0 && types::is_class(class) && sound
+}
+
+/// Offset of the first message in the bytes of a stream, where the place in it was lost.
+pub(super) fn find(bytes: &[u8]) -> Option<usize> {
+    let rest = |at| bytes.get(at..).unwrap_or_default();
+    let header = |at| Reader::new(bytes, at + PREFIX).header();
+    // A call mostly starts where a message does, so only there one may be incomplete.
+    let may_start = |&at: &usize| header(at).map_or(at == 0, fits);
+    (0..bytes.len()).filter(may_start).take(MAX_TRIES).find(|&at| match stream(rest(at)) {
+        Probe::Yes(_) => true,
+        Probe::Need(_) => at == 0,
+        Probe::No => false,
+    })
+}
