@@ -137,7 +137,7 @@ impl Dns {
             return Progress::Need(chunk.bytes.len() + 1);
         }
         let length = chunk.bytes.len() as u64;
-        let understood = self.understand(contents, chunk.first);
+        let understood = self.understand(direction, contents, chunk.first);
         self.finish(direction, understood, chunk.last, length, out);
         Progress::Consumed(chunk.bytes.len())
     }
@@ -147,7 +147,7 @@ impl Dns {
         match Contents::read(before.bytes, self.options.max_text) {
             Ok(contents) => {
                 let length = before.bytes.len() as u64 + gap.length;
-                let understood = self.understand(contents, before.first);
+                let understood = self.understand(direction, contents, before.first);
                 self.finish(direction, understood, gap.last, length, out);
                 AfterGap::Resumed
             }
@@ -177,7 +177,7 @@ impl Dns {
         let used = PREFIX + head;
         match Contents::read(read, self.options.max_text) {
             Ok(contents) => {
-                let understood = self.understand(contents, chunk.first);
+                let understood = self.understand(direction, contents, chunk.first);
                 self.begin(direction, Some(understood), PREFIX + length);
                 self.pass(direction, used as u64, chunk.origin_before(used), out);
                 Progress::Consumed(used)
@@ -195,7 +195,7 @@ impl Dns {
             };
             let length = PREFIX + usize::from(u16::from_be_bytes(*prefix));
             let contents = Contents::read(bytes, self.options.max_text).ok();
-            let understood = contents.map(|contents| self.understand(contents, before.first));
+            let understood = contents.map(|contents| self.understand(direction, contents, before.first));
             self.begin(direction, understood, length);
             self.pass(direction, before.bytes.len() as u64, before.last, out);
         }
@@ -244,17 +244,19 @@ impl Dns {
     }
 
     /// What there is to know of a message but its end.
-    fn understand(&self, contents: Contents, first: Origin) -> Understood {
-        let mut contents = contents;
+    fn understand(&self, direction: Direction, mut contents: Contents, first: Origin) -> Understood {
         let zone = std::mem::take(&mut contents.answers.zone);
         let (id, kind) = (contents.header.id, contents.questions.first().map(|question| question.kind));
         let one_way = self.transport == Transport::Datagram && is_multicast(&contents);
-        let key = contents.questions.first().map(|question| key(id, &question.name, question.kind));
+        let asked_by = if contents.header.is_response() { direction.reverse() } else { direction };
+        let own = u64::from(asked_by == Direction::ToClient) << 48 | u64::from(id);
+        let question = contents.questions.first().map(|question| hash(&question.name, question.kind));
         let mut message = message(contents, first, self.options.max_text);
-        message.pairing = match key {
+        message.pairing = match question {
             _ if one_way => Pairing::OneWay,
-            Some(key) => Pairing::Id(key),
-            None => Pairing::Id(id.into()),
+            // Some clients use one id for all, so the question belongs to what pairs.
+            Some(hash) => Pairing::Id(u64::from(hash) << 16 | own),
+            None => Pairing::Id(own),
         };
         Understood { message, id, kind, zone }
     }
@@ -351,11 +353,9 @@ fn is_multicast(contents: &Contents) -> bool {
         }
 }
 
-/// What pairs a response with its request: the id and the question, since some clients use one id for all.
-fn key(id: u16, name: &str, kind: u16) -> u64 {
-    // FNV-1a.
+/// A hash of a question (FNV-1a), whatever the case of its letters.
+fn hash(name: &str, kind: u16) -> u32 {
     let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     let name = name.bytes().map(|byte| byte.to_ascii_lowercase());
-    let hash = name.chain(kind.to_be_bytes()).fold(0x811c_9dc5, mix);
-    u64::from(hash) << 16 | u64::from(id)
+    name.chain(kind.to_be_bytes()).fold(0x811c_9dc5, mix)
 }
