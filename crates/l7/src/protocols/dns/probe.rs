@@ -24,13 +24,9 @@ const MAX_TRIES: usize = 64;
 /// Whether these bytes start a message.
 pub fn probe(sample: Sample<'_>) -> Probe {
     match sample.transport {
-        Transport::Datagram => answer(whole(sample.bytes, sample.missing > 0)),
+        Transport::Datagram => look(sample.bytes).verdict(sample.missing > 0),
         Transport::Stream => stream(sample.bytes),
     }
-}
-
-fn answer(half: Option<Half>) -> Probe {
-    half.map_or(Probe::No, Probe::Yes)
 }
 
 fn stream(bytes: &[u8]) -> Probe {
@@ -41,47 +37,64 @@ fn stream(bytes: &[u8]) -> Probe {
     if length < MIN_LENGTH {
         return Probe::No;
     }
-    match Reader::new(message, 0).header() {
-        Err(_) => Probe::Need(PREFIX + Header::LENGTH),
-        Ok(header) if !fits(header) => Probe::No,
-        Ok(_) => match message.get(..length) {
-            Some(message) => answer(whole(message, false)),
-            None if bytes.len() < MAX_PROBE => match whole(message, true) {
-                Some(_) => Probe::Need((PREFIX + length).min(MAX_PROBE)),
-                None if Reader::new(message, Header::LENGTH).question() == Err(Fault::Short) => {
-                    Probe::Need((PREFIX + length).min(MAX_PROBE))
-                }
-                None => Probe::No,
-            },
-            None => answer(whole(message, true)),
-        },
+    if let Some(message) = message.get(..length) {
+        return look(message).verdict(false);
+    }
+    let look = look(message);
+    match look.read {
+        _ if bytes.len() >= MAX_PROBE => look.verdict(true),
+        Err(Fault::Short) if message.len() < Header::LENGTH => Probe::Need(PREFIX + Header::LENGTH),
+        Err(Fault::Short) => Probe::Need((PREFIX + length).min(MAX_PROBE)),
+        _ => Probe::No,
     }
 }
 
-/// Whether this is a message and nothing else; of one that is cut, the question at least.
-fn whole(message: &[u8], cut: bool) -> Option<Half> {
-    let mut reader = Reader::new(message, 0);
-    let header = reader.header().ok().filter(|&header| fits(header))?;
-    let mut questions = Ok(());
-    let mut seen = 0;
-    for _ in 0..header.questions {
-        match reader.question() {
-            Ok(question) if is_question(header, &question) => seen += 1,
-            Ok(_) => return None,
-            Err(fault) => {
-                questions = Err(fault);
-                break;
-            }
-        }
+fn look(message: &[u8]) -> Look {
+    let mut look = Look { half: Half::Request, seen: 0, read: Ok(()) };
+    look.read = look.walk(message);
+    look
+}
+
+/// How far bytes are a message.
+struct Look {
+    half: Half,
+    /// Questions and records seen.
+    seen: u32,
+    /// Whether the bytes end where the message does.
+    read: Result<(), Fault>,
+}
+
+impl Look {
+    fn verdict(&self, cut: bool) -> Probe {
+        let wanted = if cut { Err(Fault::Short) } else { Ok(()) };
+        if self.seen > 0 && self.read == wanted { Probe::Yes(self.half) } else { Probe::No }
     }
-    let read = questions.and_then(|()| records(&mut reader, header, message, &mut seen));
-    let complete = match read {
-        Ok(()) => reader.rest().is_empty() && !cut,
-        Err(Fault::Short) => cut,
-        Err(Fault::Bad) => false,
-    };
-    let half = if header.is_response() { Half::Response } else { Half::Request };
-    (complete && seen > 0).then_some(half)
+
+    fn walk(&mut self, message: &[u8]) -> Result<(), Fault> {
+        let mut reader = Reader::new(message, 0);
+        let header = reader.header()?;
+        valid(fits(header))?;
+        if header.is_response() {
+            self.half = Half::Response;
+        }
+        for _ in 0..header.questions {
+            let question = reader.question()?;
+            valid(is_question(header, &question))?;
+            self.seen += 1;
+        }
+        let records = [header.answers, header.authorities, header.additionals];
+        for _ in 0..records.map(u32::from).iter().sum() {
+            let record = reader.record()?;
+            name::read(message, record.name_at)?;
+            valid(is_record(header, record))?;
+            self.seen += 1;
+        }
+        valid(reader.rest().is_empty())
+    }
+}
+
+fn valid(condition: bool) -> Result<(), Fault> {
+    if condition { Ok(()) } else { Err(Fault::Bad) }
 }
 
 /// Whether a header is one that programs send.
@@ -118,19 +131,6 @@ fn is_netbios(question: &Question) -> bool {
     matches!(question.kind, types::NIMLOC | types::SRV)
         && label.len() == 32
         && label.bytes().all(|byte| (b'A'..=b'P').contains(&byte))
-}
-
-fn records(reader: &mut Reader<'_>, header: Header, message: &[u8], seen: &mut u32) -> Result<(), Fault> {
-    let counts = [header.answers, header.authorities, header.additionals];
-    for _ in 0..counts.map(u32::from).iter().sum() {
-        let record = reader.record()?;
-        name::read(message, record.name_at)?;
-        if !is_record(header, record) {
-            return Err(Fault::Bad);
-        }
-        *seen += 1;
-    }
-    Ok(())
 }
 
 fn is_record(header: Header, record: Record<'_>) -> bool {
