@@ -143,29 +143,39 @@ impl Lane {
         out: &mut Output,
     ) {
         let hand = Hand::of(segment);
-        let mut chunk = hand.chunk(0);
-        while !chunk.bytes.is_empty() && !self.lost {
-            let Some(used) = self.ask(known, direction, chunk, limits, out) else {
-                break;
-            };
-            chunk = hand.chunk(hand.bytes.len() - chunk.bytes.len() + used);
-        }
-        self.need = 0;
-        if std::mem::take(&mut self.lost) {
-            return;
-        }
-        let lost = match u64::from(segment.missing()) {
-            0 => !chunk.bytes.is_empty(),
+        match u64::from(segment.missing()) {
+            0 => self.whole_datagram(known, direction, hand, limits, out),
             length => {
-                let gap = Gap { before: chunk, length, last: segment.last };
+                let gap = Gap { before: hand.chunk(0), length, last: segment.last };
                 let after = known.parser.gap(direction, gap, &mut out.messages);
                 known.pair(limits, out);
-                after == AfterGap::Lost
+                if after == AfterGap::Lost {
+                    known.lost(direction, out);
+                }
             }
-        };
-        if lost {
-            known.lost(direction, out);
         }
+    }
+
+    fn whole_datagram(
+        &mut self,
+        known: &mut Known,
+        direction: Direction,
+        hand: Hand<'_>,
+        limits: &Limits,
+        out: &mut Output,
+    ) {
+        let mut at = 0;
+        while at < hand.bytes.len() && !self.lost {
+            match self.ask(known, direction, hand.chunk(at), limits, out) {
+                Some(used) => at += used,
+                None => {
+                    known.lost(direction, out);
+                    break;
+                }
+            }
+        }
+        self.need = 0;
+        self.lost = false;
     }
 
     fn bound(&mut self, known: &mut Known, direction: Direction, limits: &Limits, out: &mut Output) {

@@ -58,7 +58,7 @@ pub fn drive(parser: &mut dyn Parser, options: &Options, steps: &[Step]) -> Outc
 
 /// The same for either transport.
 pub fn drive_over(transport: Transport, parser: &mut dyn Parser, options: &Options, steps: &[Step]) -> Outcome {
-    let mut driver = Driver { parser, sides: Default::default(), outcome: Outcome::default() };
+    let mut driver = Driver { parser, transport, sides: Default::default(), outcome: Outcome::default() };
     for (index, step) in steps.iter().enumerate() {
         let origin = Origin { time_us: index as u64, ..Origin::default() };
         match step {
@@ -88,6 +88,7 @@ struct Side {
 
 struct Driver<'a> {
     parser: &'a mut dyn Parser,
+    transport: Transport,
     sides: [Side; 2],
     outcome: Outcome,
 }
@@ -122,26 +123,26 @@ impl Driver<'_> {
         }
     }
 
-    /// One datagram; of one that is cut, the rest is kept for the gap.
+    /// One datagram; one that is cut is kept for the gap.
     fn datagram(&mut self, direction: Direction, bytes: &[u8], origin: Origin, cut: bool) {
         let side = side(&mut self.sides, direction);
-        side.lost = false;
         side.rest = bytes.to_vec();
         side.first = Origin { seq: side.seq, ..origin };
         side.seq = side.seq.wrapping_add(bytes.len() as u32);
         let last = Origin { seq: side.seq.wrapping_sub(1), ..origin };
-        while !side.rest.is_empty() && !side.lost {
+        while !cut && !side.rest.is_empty() && !side.lost {
             let chunk = Chunk { bytes: &side.rest, first: side.first, last };
             let progress = self.parser.parse(direction, chunk, &mut self.outcome.messages);
-            let Some(used) = used(side, progress) else {
-                break;
-            };
-            side.rest.drain(..used);
+            match used(side, progress) {
+                Some(used) => drop(side.rest.drain(..used)),
+                None => side.lost = true,
+            }
             side.first.seq = side.seq.wrapping_sub(side.rest.len() as u32);
         }
-        self.outcome.lost += usize::from(side.lost || !(cut || side.rest.is_empty()));
-        if side.lost || !cut {
+        if !cut {
+            self.outcome.lost += usize::from(side.lost);
             side.rest.clear();
+            side.lost = false;
         }
     }
 
@@ -153,7 +154,7 @@ impl Driver<'_> {
         side.need = 0;
         let gap = Gap { before, length, last: Origin { seq: side.seq.wrapping_sub(1), ..origin } };
         if !side.lost && self.parser.gap(direction, gap, &mut self.outcome.messages) == AfterGap::Lost {
-            side.lost = true;
+            side.lost = self.transport == Transport::Stream;
             self.outcome.lost += 1;
         }
     }

@@ -3,9 +3,9 @@
 //! A parser sees the bytes of one connection, per direction, in order. It answers each call with its progress; the
 //! caller keeps what was not consumed and offers it again with what follows. Parsers do no I/O and read no clock.
 //!
-//! Datagrams have borders of their own. A parser of [`Transport::Datagram`] is offered each of them from its first byte;
-//! what it does not consume is dropped and never joined with the next one, whatever it answers. If the end of a datagram
-//! was not captured, [`Parser::gap`] follows for the rest of it and tells its length. [`Parser::resync`] is not asked.
+//! Datagrams have borders of their own. A parser of [`Transport::Datagram`] is offered each of them whole; what it does
+//! not consume is dropped and never joined with the next one, whatever it answers. One whose end was not captured is not
+//! offered but comes as a gap with what was captured before it. [`Parser::resync`] is not asked.
 
 use std::net::IpAddr;
 

@@ -20,8 +20,6 @@ pub(super) struct Contents {
     pub(super) questions: Vec<Question>,
     pub(super) answers: Answers,
     pub(super) edns: Option<Edns>,
-    /// Why the records behind those read could not be read.
-    pub(super) fault: Option<Fault>,
 }
 
 /// The answers of a message.
@@ -58,26 +56,30 @@ pub(super) struct Edns {
 }
 
 impl Contents {
-    /// Reads a message. An error if there is not even a header with the questions it announces.
+    /// Reads a message as far as it can be read. An error if too little of it can to show that it is one.
     pub(super) fn read(message: &[u8], max: usize) -> Result<Self, Fault> {
         let mut reader = Reader::new(message, 0);
         let header = reader.header()?;
         if !header.is_plausible() {
             return Err(Fault::Bad);
         }
-        let mut contents = Self { header, questions: Vec::new(), answers: Answers::default(), edns: None, fault: None };
-        for _ in 0..header.questions {
+        let mut contents = Self { header, questions: Vec::new(), answers: Answers::default(), edns: None };
+        let read = contents.sections(&mut reader, message, max);
+        let shown = !contents.questions.is_empty() || contents.answers.first.is_some() || header.is_of_query();
+        match read {
+            Err(fault) if !shown => Err(fault),
+            _ => Ok(contents),
+        }
+    }
+
+    fn sections(&mut self, reader: &mut Reader<'_>, message: &[u8], max: usize) -> Result<(), Fault> {
+        for _ in 0..self.header.questions {
             let question = reader.question()?;
-            if contents.questions.len() < MAX_QUESTIONS {
-                contents.questions.push(question);
+            if self.questions.len() < MAX_QUESTIONS {
+                self.questions.push(question);
             }
         }
-        contents.fault = contents.records(&mut reader, message, max).err();
-        if contents.questions.is_empty() && contents.answers.first.is_none() {
-            // Nothing shows that this is a message but that it is complete.
-            contents.fault.map_or(Ok(()), Err)?;
-        }
-        Ok(contents)
+        self.records(reader, message, max)
     }
 
     fn records(&mut self, reader: &mut Reader<'_>, message: &[u8], max: usize) -> Result<(), Fault> {

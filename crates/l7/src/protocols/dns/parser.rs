@@ -77,6 +77,12 @@ impl Header {
         known && !self.is_set(0x0040) && (self.is_response() || self.code() == 0)
     }
 
+    /// Whether it is that of a usual query, which shows by its counts alone.
+    pub(super) fn is_of_query(self) -> bool {
+        let counts = (self.questions, self.answers, self.authorities);
+        !self.is_response() && counts == (1, 0, 0) && self.additionals <= 2
+    }
+
     /// Whether it has the marks of mDNS (RFC 6762 section 18): no id, no recursion.
     pub(super) fn is_multicast(self) -> bool {
         self.id == 0 && self.opcode() == opcode::QUERY && !self.wants_recursion() && !self.offers_recursion()

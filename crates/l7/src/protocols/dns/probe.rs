@@ -115,7 +115,7 @@ fn fits(header: Header) -> bool {
         // The messages of a zone transfer behind the first one have no question.
         (opcode::QUERY, true) => questions == 1 || (questions == 0 && answers > 0 && header.is_authoritative()),
         (opcode::NOTIFY, _) => questions == 1 && answers <= 1,
-        (opcode::UPDATE, _) => questions == 1,
+        (opcode::UPDATE | opcode::STATUS | opcode::IQUERY, _) => questions == 1,
         _ => false,
     }
 }

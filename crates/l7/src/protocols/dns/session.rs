@@ -9,7 +9,7 @@ use hadal_model::Direction;
 
 use super::contents::{Contents, Zone};
 use super::message::message;
-use super::parser::{Fault, Header, MULTICAST_BIT, Reader};
+use super::parser::{Header, MULTICAST_BIT, Reader};
 use super::probe::{self, PREFIX};
 use super::transfer::Transfer;
 use crate::contract::{
@@ -126,16 +126,9 @@ impl Dns {
     }
 
     fn datagram(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
-        let contents = match Contents::read(chunk.bytes, self.options.max_text) {
-            Ok(contents) => contents,
-            // The rest was not captured, or there is none; then the caller drops it.
-            Err(Fault::Short) => return Progress::Need(chunk.bytes.len() + 1),
-            Err(Fault::Bad) => return Progress::Lost,
+        let Ok(contents) = Contents::read(chunk.bytes, self.options.max_text) else {
+            return Progress::Lost;
         };
-        // Servers that cut a response mark it so, and some leave the counts as they were.
-        if contents.fault == Some(Fault::Short) && !contents.header.is_truncated() {
-            return Progress::Need(chunk.bytes.len() + 1);
-        }
         let length = chunk.bytes.len() as u64;
         let understood = self.understand(direction, contents, chunk.first);
         self.finish(direction, understood, chunk.last, length, out);
