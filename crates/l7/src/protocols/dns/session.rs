@@ -272,15 +272,7 @@ impl Dns {
         if self.continues(direction, &understood, out) {
             return;
         }
-        if let (Pairing::Id(key), Half::Request) = (understood.message.pairing, understood.message.half) {
-            self.remember(Recent { id: understood.id, direction, key, kind: understood.kind });
-        } else if let Pairing::Id(key) = understood.message.pairing {
-            let asked = self.recall(direction, &understood, key);
-            if let (None, Some(asked)) = (understood.kind, asked) {
-                understood.message.pairing = Pairing::Id(asked.key);
-                understood.kind = asked.kind;
-            }
-        }
+        self.pair(direction, &mut understood);
         let Understood { message, id, kind, zone } = understood;
         if self.transport == Transport::Stream && Transfer::begins(&message, kind, &zone) {
             let transfer = Transfer::new(message, id, kind, &zone);
@@ -292,6 +284,19 @@ impl Dns {
             }
         } else {
             out.push(message);
+        }
+    }
+
+    /// Takes note of a request, and of which one a response answers.
+    fn pair(&mut self, direction: Direction, understood: &mut Understood) {
+        let Pairing::Id(key) = understood.message.pairing else {
+            return;
+        };
+        if understood.message.half == Half::Request {
+            self.remember(Recent { id: understood.id, direction, key, kind: understood.kind });
+        } else if let Some(asked) = self.recall(direction, understood, key) {
+            understood.message.pairing = Pairing::Id(asked.key);
+            understood.kind = understood.kind.or(asked.kind);
         }
     }
 
@@ -321,12 +326,14 @@ impl Dns {
         self.recent.push_back(request);
     }
 
-    /// The oldest request that this response may answer.
+    /// The oldest request that this response may answer: by its question, by its id if one of them does not tell it.
     fn recall(&mut self, direction: Direction, response: &Understood, key: u64) -> Option<Recent> {
-        let at = self.recent.iter().position(|request| {
-            let same = if response.kind.is_some() { request.key == key } else { request.id == response.id };
-            same && request.direction != direction
-        })?;
+        let exact = |request: &Recent| request.direction != direction && request.key == key;
+        let vague = |request: &Recent| {
+            let untold = request.kind.is_none() || response.kind.is_none();
+            request.direction != direction && request.id == response.id && untold
+        };
+        let at = self.recent.iter().position(exact).or_else(|| self.recent.iter().position(vague))?;
         self.recent.remove(at)
     }
 }
