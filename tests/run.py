@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the tests that need a whole Hadal: `tests/run.py [name…]`; a name is a test or the start of one. `-l` lists them.
 
-HADAL_BIN names the binary. Needs root (the agent loads kernel programs), and nginx, redis-server, python3-redis, gcc and, for
-the browser, chromium and node.
+HADAL_BIN names the binary. Needs root (the agent loads kernel programs), and nginx, redis-server, python3-redis, bind9 with
+its dnsutils, python3-dnspython, gcc and, for the browser, chromium and node.
 """
 
 import importlib
@@ -15,7 +15,7 @@ import tempfile
 
 import harness
 
-CASES = ["demo", "counts", "latency", "older", "protocols", "supervision", "errors", "hostile", "churn", "browser"]
+CASES = ["demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "browser"]
 
 
 def find_binary():

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hadal_abi as abi;
 use hadal_bpf::Policy;
-use hadal_flow::{Connection, Role, Settings};
+use hadal_flow::{Connection, Role, Settings, Transport};
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
@@ -123,7 +123,7 @@ impl Sockets {
         let pid = if event.header.pid != 0 { event.header.pid } else { known.as_ref().map_or(0, |known| known.pid) };
         let known_traffic = known.as_ref().map_or_else(Traffic::default, |known| known.traffic);
         let connection = known.map(|known| known.connection).unwrap_or_else(|| {
-            let mut connection = Connection::new(role, Arc::clone(settings));
+            let mut connection = Connection::new(role, Transport::Stream, Arc::clone(settings));
             if event.from_start != 0 {
                 connection.start_at(true, event.send_seq);
                 connection.start_at(false, event.receive_seq);

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Instant;
 
-use hadal_flow::{Connection, Origin, Output, Role, Segment, Settings};
+use hadal_flow::{Connection, Origin, Output, Role, Segment, Settings, Transport};
 
 const HTTP_REQUEST: &str = "GET /api/v1/orders/4711/items?page=2 HTTP/1.1\r\nHost: shop.example:8080\r\n\
     User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nConnection: keep-alive\r\n\
@@ -27,7 +27,7 @@ struct Wire {
 
 impl Wire {
     fn new() -> Self {
-        let connection = Connection::new(Some(Role::Client), Arc::new(Settings::default()));
+        let connection = Connection::new(Some(Role::Client), Transport::Stream, Arc::new(Settings::default()));
         Self { connection, seqs: [0; 2], time_us: 1, out: Output::default(), sessions: 0 }
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hadal_l7::contract::{Half, Origin, PayloadNeed};
+use hadal_l7::contract::{Half, Origin, PayloadNeed, Transport};
 use hadal_l7::registry::Protocol;
 use hadal_model::{Direction, L7Protocol};
 
@@ -36,6 +36,7 @@ impl Role {
 pub struct Connection {
     settings: Arc<Settings>,
     role: Option<Role>,
+    transport: Transport,
     /// What this end receives and what it sends.
     lanes: [Lane; 2],
     state: State,
@@ -51,11 +52,21 @@ enum State {
 
 impl Connection {
     /// A connection of which nothing was seen yet; without a role, the first message recognised decides.
-    pub fn new(role: Option<Role>, settings: Arc<Settings>) -> Self {
-        Self { settings, role, lanes: Default::default(), state: State::Undecided(Undecided::default()), newest_us: 0 }
+    ///
+    /// Of [`Transport::Datagram`] it is what two addresses say to each other. Each [`Segment`] is one datagram, taken as
+    /// it comes: sequence numbers mean nothing, and one with less captured than its length is cut and followed by one
+    /// that starts afresh. A role that is only a guess is better left out: messages that contradict it are not recognised.
+    pub fn new(role: Option<Role>, transport: Transport, settings: Arc<Settings>) -> Self {
+        let state = State::Undecided(Undecided::default());
+        Self { settings, role, transport, lanes: Default::default(), state, newest_us: 0 }
     }
 
-    /// The first byte of this direction has this sequence number: what is missing before the first segment is a gap,
+    /// What carries it.
+    pub fn transport(&self) -> Transport {
+        self.transport
+    }
+
+    /// Of a stream: the first byte of this direction has this sequence number: what is missing before the first segment is a gap,
     /// and an earlier segment that comes later is waited for. Without it a stream starts where it is first seen.
     pub fn start_at(&mut self, egress: bool, seq: u32) {
         self.lane(egress).stream.start_at(seq);
@@ -97,12 +108,15 @@ impl Connection {
         partial || self.lanes.iter().any(|lane| lane.stream.is_waiting())
     }
 
-    /// Bytes were sent (`egress`) or received.
+    /// Bytes were sent (`egress`) or received; of datagrams, one.
     pub fn data(&mut self, egress: bool, segment: Segment<'_>, out: &mut Output) {
         if self.is_unknown() {
             return;
         }
         self.newest_us = self.newest_us.max(segment.last.time_us);
+        if self.transport == Transport::Datagram {
+            return self.datagram(egress, segment, out);
+        }
         if let Accepted::Next(segment) = self.lane(egress).stream.accept(segment) {
             self.deliver(egress, segment, out);
         }
@@ -150,6 +164,14 @@ impl Connection {
         known.pairs.expire(now_us, limits, partial, out);
     }
 
+    fn datagram(&mut self, egress: bool, segment: Segment<'_>, out: &mut Output) {
+        if segment.length == 0 {
+            return;
+        }
+        let captured = segment.captured.get(..segment.length as usize).unwrap_or(segment.captured);
+        self.bytes(egress, Segment { captured, ..segment }, out);
+    }
+
     fn lane(&mut self, egress: bool) -> &mut Lane {
         let [received, sent] = &mut self.lanes;
         if egress { sent } else { received }
@@ -195,7 +217,12 @@ impl Connection {
         let State::Undecided(undecided) = &mut self.state else {
             return;
         };
-        match undecided.offer(egress, self.role.map(|role| role.direction(egress)), segment) {
+        let direction = self.role.map(|role| role.direction(egress));
+        let decision = match self.transport {
+            Transport::Stream => undecided.offer(egress, direction, segment),
+            Transport::Datagram => undecided.datagram(egress, direction, segment),
+        };
+        match decision {
             Decision::Wait => {}
             Decision::Unknown => self.give_up(),
             Decision::Known(protocol, half) => self.decide(protocol, half, egress, segment, out),
@@ -206,7 +233,7 @@ impl Connection {
     fn decide(&mut self, protocol: &Protocol, half: Half, egress: bool, segment: Segment<'_>, out: &mut Output) {
         let sent_by_client = egress == (half == Half::Request);
         self.role.get_or_insert(if sent_by_client { Role::Client } else { Role::Server });
-        let parser = (protocol.parser)(self.settings.options);
+        let parser = (protocol.parser)(self.settings.options, self.transport);
         let known = State::Known(Box::new(Known::new(protocol.protocol, parser)));
         let State::Undecided(mut undecided) = std::mem::replace(&mut self.state, known) else {
             return;
@@ -226,11 +253,15 @@ impl Connection {
     }
 
     fn parse(&mut self, egress: bool, segment: Segment<'_>, out: &mut Output) {
+        let transport = self.transport;
         let Self { lanes: [received, sent], state: State::Known(known), settings, role: Some(role), .. } = self else {
             return;
         };
-        let lane = if egress { sent } else { received };
-        lane.parse(known, role.direction(egress), segment, &settings.limits, out);
+        let (lane, direction) = (if egress { sent } else { received }, role.direction(egress));
+        match transport {
+            Transport::Stream => lane.parse(known, direction, segment, &settings.limits, out),
+            Transport::Datagram => lane.datagram(known, direction, segment, &settings.limits, out),
+        }
         self.stop_if_lost(out);
     }
 

@@ -133,6 +133,51 @@ impl Lane {
         self.bound(known, direction, limits, out);
     }
 
+    /// Parses a datagram. What the parser does not consume of it is dropped, and the next one starts afresh.
+    pub(crate) fn datagram(
+        &mut self,
+        known: &mut Known,
+        direction: Direction,
+        segment: Segment<'_>,
+        limits: &Limits,
+        out: &mut Output,
+    ) {
+        let hand = Hand::of(segment);
+        match u64::from(segment.missing()) {
+            0 => self.whole_datagram(known, direction, hand, limits, out),
+            length => {
+                let gap = Gap { before: hand.chunk(0), length, last: segment.last };
+                let after = known.parser.gap(direction, gap, &mut out.messages);
+                known.pair(limits, out);
+                if after == AfterGap::Lost {
+                    known.lost(direction, out);
+                }
+            }
+        }
+    }
+
+    fn whole_datagram(
+        &mut self,
+        known: &mut Known,
+        direction: Direction,
+        hand: Hand<'_>,
+        limits: &Limits,
+        out: &mut Output,
+    ) {
+        let mut at = 0;
+        while at < hand.bytes.len() && !self.lost {
+            match self.ask(known, direction, hand.chunk(at), limits, out) {
+                Some(used) => at += used,
+                None => {
+                    known.lost(direction, out);
+                    break;
+                }
+            }
+        }
+        self.need = 0;
+        self.lost = false;
+    }
+
     fn bound(&mut self, known: &mut Known, direction: Direction, limits: &Limits, out: &mut Output) {
         if self.rest.len() > limits.max_buffer {
             out.losses.add(LossCause::StreamBufferFull);
@@ -162,24 +207,40 @@ impl Lane {
             if left < self.need {
                 break;
             }
-            self.need = 0;
-            let progress = known.parser.parse(direction, hand.chunk(at), &mut out.messages);
-            known.pair(limits, out);
-            match progress {
-                Progress::Consumed(used) if (1..=left).contains(&used) => at += used,
-                Progress::Need(need) => {
-                    self.need = need.max(left + 1);
-                    break;
-                }
-                // A parser that consumes nothing, or more than there is, breaks the contract; it is as good as lost.
-                Progress::Lost | Progress::Consumed(_) => {
-                    self.lost = true;
-                    at += 1;
-                    known.lost(direction, out);
-                }
+            match self.ask(known, direction, hand.chunk(at), limits, out) {
+                Some(used) => at += used,
+                None => break,
             }
         }
         at
+    }
+
+    /// Offers bytes to the parser once: how many are done with, `None` if it needs more.
+    fn ask(
+        &mut self,
+        known: &mut Known,
+        direction: Direction,
+        chunk: Chunk<'_>,
+        limits: &Limits,
+        out: &mut Output,
+    ) -> Option<usize> {
+        self.need = 0;
+        let left = chunk.bytes.len();
+        let progress = known.parser.parse(direction, chunk, &mut out.messages);
+        known.pair(limits, out);
+        match progress {
+            Progress::Consumed(used) if (1..=left).contains(&used) => Some(used),
+            Progress::Need(need) => {
+                self.need = need.max(left + 1);
+                None
+            }
+            // A parser that consumes nothing, or more than there is, breaks the contract; it is as good as lost.
+            Progress::Lost | Progress::Consumed(_) => {
+                self.lost = true;
+                known.lost(direction, out);
+                Some(1)
+            }
+        }
     }
 
     fn resync(&mut self, known: &mut Known, direction: Direction, bytes: &[u8]) -> usize {

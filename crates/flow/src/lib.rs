@@ -1,4 +1,5 @@
-//! Streams of one connection: reassembly, parsing and pairing of requests with responses. Pure.
+//! Streams of one connection: reassembly, parsing and pairing of requests with responses. Pure. Datagrams need no
+//! reassembly; the rest is the same.
 //!
 //! [`Connection`] takes the socket events (or packets) of one connection and gives [`Session`]s. It reads no clock: time
 //! comes with the events and with [`Connection::expire`].
@@ -16,7 +17,7 @@ mod undecided;
 mod tests;
 
 pub use connection::{Connection, Role};
-pub use hadal_l7::contract::{Message, Options, Origin, PayloadNeed};
+pub use hadal_l7::contract::{Message, Options, Origin, PayloadNeed, Transport};
 pub use limits::{Limits, Settings};
 pub use output::{Losses, Output, Session};
 pub use stream::Segment;

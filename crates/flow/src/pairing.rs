@@ -4,6 +4,10 @@
 //! what can be concluded depends on whether the client ever had two requests open: if not, a request is over when the
 //! next one is sent. If so, nothing can be concluded until the connection falls silent, and all halves stay alone:
 //! wrong is worse than orphan.
+//!
+//! By id, a response answers the oldest request that carries its id. A client that has repeated a request over datagrams
+//! has two of them open: the first response ends the first one, which tells how long the client has waited; the second
+//! one has its own response or none, as was seen.
 
 use std::collections::VecDeque;
 
@@ -146,11 +150,11 @@ impl Pairs {
         // A response that has begun is a response: it may be long.
         let answered = usize::from(partial.response);
         for open in self.open.iter_mut().skip(answered).filter(|open| open.request().is_some_and(late)) {
-            give_out(std::mem::replace(open, Open::Gone(1)), ResponseStatus::Timeout, NO_RESPONSE, out);
+            // Only the order has to remember that a response may still come.
+            let left = Open::Gone(u32::from(open.is_ordered()));
+            give_out(std::mem::replace(open, left), ResponseStatus::Timeout, NO_RESPONSE, out);
         }
-        if !self.open.iter().any(Open::is_ordered) {
-            self.open.clear();
-        }
+        self.open.retain(|open| !matches!(open, Open::Gone(0)));
     }
 
     /// No more messages will come: gives out all that waits.

@@ -12,7 +12,7 @@ use crate::output::Losses;
 /// After so many segments in a row that lie behind the stream, the stream is elsewhere: more than 2 GiB were missed.
 const MAX_OLD: u8 = 64;
 
-/// One socket call or packet with payload.
+/// One socket call or packet with payload. Of datagrams it is one whole datagram, and sequence numbers mean nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Segment<'a> {
     /// Sequence number of the first byte.
@@ -32,6 +32,12 @@ impl<'a> Segment<'a> {
     pub(crate) fn last_captured(&self) -> Origin {
         let end = self.seq.wrapping_add(self.captured.len() as u32);
         Origin { seq: end.wrapping_sub(1), ..self.last }
+    }
+
+    /// Bytes that were not captured.
+    pub(crate) fn missing(&self) -> u32 {
+        let captured = u32::try_from(self.captured.len()).unwrap_or(u32::MAX);
+        self.length.saturating_sub(captured)
     }
 
     /// Without the first `skip` bytes.

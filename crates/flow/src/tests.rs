@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ## a name
-//! ! role=client|server|none, start=known, max_open=N, max_lost=N
+//! ! role=client|server|none, start=known, transport=datagram, max_open=N, max_lost=N
 //! # a comment
 //! 10 > bytes that go to the server at 10 ms, with escapes
 //! 10 < bytes that go to the client
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use hadal_l7::check::cases::unescape;
 use hadal_l7::contract::{Message, Origin};
 
-use crate::{Connection, Output, Role, Segment, Session, Settings};
+use crate::{Connection, Output, Role, Segment, Session, Settings, Transport};
 
 #[test]
 fn connections() {
@@ -64,7 +64,9 @@ struct Wire {
 
 fn run(lines: &[&str]) -> Vec<String> {
     let (settings, role) = options(lines);
-    let connection = Connection::new(role, Arc::new(settings));
+    let datagrams = lines.iter().any(|line| line.starts_with('!') && line.contains("transport=datagram"));
+    let transport = if datagrams { Transport::Datagram } else { Transport::Stream };
+    let connection = Connection::new(role, transport, Arc::new(settings));
     let client_sends = role != Some(Role::Server);
     let mut wire = Wire { connection, client_sends, seqs: [1000, u32::MAX - 50], out: Output::default() };
     if lines.iter().any(|line| line.contains("start=known")) {
@@ -84,7 +86,7 @@ fn options(lines: &[&str]) -> (Settings, Option<Role>) {
         match word.split_once('=').unwrap() {
             ("role", "none") => role = None,
             ("role", "server") => role = Some(Role::Server),
-            ("start", "known") => {}
+            ("start", "known") | ("transport", "datagram") => {}
             ("max_open", value) => settings.limits.max_open = value.parse().unwrap(),
             ("max_lost", value) => settings.limits.max_lost = value.parse().unwrap(),
             other => panic!("{other:?}"),

@@ -1,8 +1,8 @@
 //! A connection whose protocol is not known yet: inference and the few segments that it could not tell from.
 
-use hadal_l7::contract::Half;
+use hadal_l7::contract::{Half, Transport};
 use hadal_l7::inference::{Inference, Verdict};
-use hadal_l7::registry::Protocol;
+use hadal_l7::registry::{Protocol, Sample};
 use hadal_model::Direction;
 
 use crate::stream::{Segment, Stored};
@@ -38,12 +38,12 @@ impl Undecided {
     /// Looks at the next segment of a side. If it decides, it is not kept.
     pub(crate) fn offer(&mut self, side: bool, direction: Option<Direction>, segment: Segment<'_>) -> Decision {
         let verdict = match self.kept(side).filter(|kept| !kept.segments.is_empty()) {
-            None => self.inference.offer(side, direction, segment.captured),
+            None => self.inference.offer(side, Sample::stream(segment.captured, direction)),
             Some(kept) if kept.bytes + segment.captured.len() < kept.need => Verdict::Need(kept.need),
             Some(kept) => {
                 let parts = kept.segments.iter().map(|kept| kept.segment().captured);
                 let bytes: Vec<u8> = parts.chain([segment.captured]).flatten().copied().collect();
-                self.inference.offer(side, direction, &bytes)
+                self.inference.offer(side, Sample::stream(&bytes, direction))
             }
         };
         match verdict {
@@ -53,6 +53,17 @@ impl Undecided {
             Verdict::Need(need) => self.keep(side, segment, need),
         }
         Decision::Wait
+    }
+
+    /// Looks at a datagram; it is not kept, for the next one starts afresh.
+    pub(crate) fn datagram(&mut self, side: bool, direction: Option<Direction>, segment: Segment<'_>) -> Decision {
+        let missing = segment.missing();
+        let sample = Sample { bytes: segment.captured, direction, transport: Transport::Datagram, missing };
+        match self.inference.offer(side, sample) {
+            Verdict::Known(protocol, half) => Decision::Known(protocol, half),
+            Verdict::Unknown => Decision::Unknown,
+            Verdict::Next | Verdict::Need(_) => Decision::Wait,
+        }
     }
 
     /// Bytes of a side are missing.

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use hadal_flow::{Connection, Origin, Output, Role, Segment, Session, Settings};
+use hadal_flow::{Connection, Origin, Output, Role, Segment, Session, Settings, Transport};
 use proptest::prelude::*;
 
 /// A dialogue: what the client sends and what the server does, in turns.
@@ -46,6 +46,23 @@ fn redis_turn() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
             _ => (format!("{set}{get}{get}"), format!("+OK\r\n{bulk}*2\r\n{bulk}:1\r\n")),
         };
         (request.into_bytes(), response.into_bytes())
+    })
+}
+
+/// Two questions in one write, answered the other way round.
+fn dns_turn() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    (1..1000u16, "[a-z]{1,8}", 0..40u8).prop_map(|(id, name, addresses)| {
+        let question = [&[name.len() as u8], name.as_bytes(), b"\x04test\0\0\x01\0\x01"].concat();
+        let message = |id: u16, flags: u16, count: u8| {
+            let header = [id, flags, 1, count.into(), 0, 0].map(u16::to_be_bytes).concat();
+            let record = |last: u8| [b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02", &[last][..]].concat();
+            let records: Vec<u8> = (0..count).flat_map(record).collect();
+            let message = [header, question.clone(), records].concat();
+            [&(message.len() as u16).to_be_bytes()[..], &message].concat()
+        };
+        let request = [message(id, 0x0100, 0), message(id + 1000, 0x0100, 0)].concat();
+        let response = [message(id + 1000, 0x8183, 0), message(id, 0x8180, addresses)].concat();
+        (request, response)
     })
 }
 
@@ -92,7 +109,7 @@ fn shuffle(events: &[Event], cuts: &[usize], turns: &[usize], repeats: &[bool]) 
 }
 
 fn run(events: &[Event], starts: [u32; 2]) -> Vec<String> {
-    let mut connection = Connection::new(Some(Role::Client), Arc::new(Settings::default()));
+    let mut connection = Connection::new(Some(Role::Client), Transport::Stream, Arc::new(Settings::default()));
     connection.start_at(true, starts[0]);
     connection.start_at(false, starts[1]);
     let mut out = Output::default();
@@ -156,10 +173,24 @@ proptest! {
     ) {
         check(&turns, &cuts, &runs, &repeats, starts);
     }
+
+    #[test]
+    fn dns(
+        turns in proptest::collection::vec(dns_turn(), 1..8),
+        cuts in proptest::collection::vec(1..100usize, 1..20),
+        runs in proptest::collection::vec(1..8usize, 1..20),
+        repeats in proptest::collection::vec(any::<bool>(), 1..20),
+        starts in starts(),
+    ) {
+        check(&turns, &cuts, &runs, &repeats, starts);
+    }
 }
 
-/// Words of both protocols, and what is none.
+/// Words of all protocols, and what is none.
 const WORDS: &[&str] = &[
+    "\0\x17\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x03com\0\0\x01\0\x01",
+    "\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x03com\0\0\x01\0\x01",
+    "\0\x01\x01\0\0\x01\0\0\0\0\0\0\x01a\x03com\0\0\x1c\0\x01",
     "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
     "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello",
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello",
@@ -175,10 +206,11 @@ proptest! {
     #[test]
     fn any_events_are_survived(
         role in prop_oneof![Just(None), Just(Some(Role::Client)), Just(Some(Role::Server))],
+        transport in prop_oneof![Just(Transport::Stream), Just(Transport::Datagram)],
         events in proptest::collection::vec(
             (any::<bool>(), 0..300i64, 0..WORDS.len(), 0..80usize, 0..40u32, 0..12u8), 0..60),
     ) {
-        let mut connection = Connection::new(role, Arc::new(Settings::default()));
+        let mut connection = Connection::new(role, transport, Arc::new(Settings::default()));
         let (mut out, mut seqs) = (Output::default(), [0u32; 2]);
         for (index, (egress, jump, word, captured, more, what)) in events.into_iter().enumerate() {
             let time_us = 60_000 * index as u64;

@@ -6,7 +6,7 @@ pub mod cases;
 
 use hadal_model::Direction;
 
-use crate::contract::{AfterGap, Chunk, Gap, Message, Options, Origin, Parser, Progress};
+use crate::contract::{AfterGap, Chunk, Gap, Message, Options, Origin, Parser, Progress, Transport};
 
 #[cfg(test)]
 pub(crate) use any::any_steps;
@@ -14,9 +14,9 @@ pub(crate) use any::any_steps;
 /// What happens on the wire in one direction.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// Bytes were seen.
+    /// Bytes were seen; of datagrams, one.
     Bytes(Direction, Vec<u8>),
-    /// So many bytes were not captured.
+    /// So many bytes were not captured; of datagrams, the rest of the one before.
     Gap(Direction, u64),
     /// The direction ended.
     Close(Direction),
@@ -51,12 +51,21 @@ pub struct Outcome {
     pub lost: usize,
 }
 
-/// Feeds a dialogue to a parser and asserts the contract at each call. Time is the index of the step.
+/// Feeds a dialogue to the parser of a stream and asserts the contract at each call. Time is the index of the step.
 pub fn drive(parser: &mut dyn Parser, options: &Options, steps: &[Step]) -> Outcome {
-    let mut driver = Driver { parser, sides: Default::default(), outcome: Outcome::default() };
+    drive_over(Transport::Stream, parser, options, steps)
+}
+
+/// The same for either transport.
+pub fn drive_over(transport: Transport, parser: &mut dyn Parser, options: &Options, steps: &[Step]) -> Outcome {
+    let mut driver = Driver { parser, transport, sides: Default::default(), outcome: Outcome::default() };
     for (index, step) in steps.iter().enumerate() {
         let origin = Origin { time_us: index as u64, ..Origin::default() };
         match step {
+            Step::Bytes(direction, bytes) if transport == Transport::Datagram => {
+                let cut = matches!(steps.get(index + 1), Some(Step::Gap(next, _)) if next == direction);
+                driver.datagram(*direction, bytes, origin, cut);
+            }
             Step::Bytes(direction, bytes) => driver.bytes(*direction, bytes, origin),
             Step::Gap(direction, length) => driver.gap(*direction, *length, origin),
             Step::Close(direction) => driver.parser.close(*direction, origin, &mut driver.outcome.messages),
@@ -79,6 +88,7 @@ struct Side {
 
 struct Driver<'a> {
     parser: &'a mut dyn Parser,
+    transport: Transport,
     sides: [Side; 2],
     outcome: Outcome,
 }
@@ -113,6 +123,29 @@ impl Driver<'_> {
         }
     }
 
+    /// One datagram; one that is cut is kept for the gap.
+    fn datagram(&mut self, direction: Direction, bytes: &[u8], origin: Origin, cut: bool) {
+        let side = side(&mut self.sides, direction);
+        side.rest = bytes.to_vec();
+        side.first = Origin { seq: side.seq, ..origin };
+        side.seq = side.seq.wrapping_add(bytes.len() as u32);
+        let last = Origin { seq: side.seq.wrapping_sub(1), ..origin };
+        while !cut && !side.rest.is_empty() && !side.lost {
+            let chunk = Chunk { bytes: &side.rest, first: side.first, last };
+            let progress = self.parser.parse(direction, chunk, &mut self.outcome.messages);
+            match used(side, progress) {
+                Some(used) => drop(side.rest.drain(..used)),
+                None => side.lost = true,
+            }
+            side.first.seq = side.seq.wrapping_sub(side.rest.len() as u32);
+        }
+        if !cut {
+            self.outcome.lost += usize::from(side.lost);
+            side.rest.clear();
+            side.lost = false;
+        }
+    }
+
     fn gap(&mut self, direction: Direction, length: u64, origin: Origin) {
         let side = side(&mut self.sides, direction);
         let rest = std::mem::take(&mut side.rest);
@@ -121,7 +154,7 @@ impl Driver<'_> {
         side.need = 0;
         let gap = Gap { before, length, last: Origin { seq: side.seq.wrapping_sub(1), ..origin } };
         if !side.lost && self.parser.gap(direction, gap, &mut self.outcome.messages) == AfterGap::Lost {
-            side.lost = true;
+            side.lost = self.transport == Transport::Stream;
             self.outcome.lost += 1;
         }
     }
@@ -136,6 +169,7 @@ impl Driver<'_> {
                 "length is not that of its ends: {message:?}"
             );
             let attributes = message.attributes.iter();
+            assert!(message.names.len() <= Message::MAX_NAMES, "too many names");
             assert!(attributes.clone().all(|(_, text)| text.len() <= options.max_text), "an attribute is too long");
         }
     }

@@ -2,8 +2,23 @@
 //!
 //! A parser sees the bytes of one connection, per direction, in order. It answers each call with its progress; the
 //! caller keeps what was not consumed and offers it again with what follows. Parsers do no I/O and read no clock.
+//!
+//! Datagrams have borders of their own. A parser of [`Transport::Datagram`] is offered each of them whole; what it does
+//! not consume is dropped and never joined with the next one, whatever it answers. One whose end was not captured is not
+//! offered but comes as a gap with what was captured before it. [`Parser::resync`] is not asked.
+
+use std::net::IpAddr;
 
 use hadal_model::{Direction, L7Protocol, ResponseStatus};
+
+/// What carries the bytes of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// A stream without borders between messages (TCP, Unix stream sockets).
+    Stream,
+    /// Datagrams, each of which starts a message (UDP, Unix datagram sockets).
+    Datagram,
+}
 
 /// Where and when a byte was seen. The caller's knowledge, copied into messages unchanged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,7 +112,8 @@ pub enum PayloadNeed {
 }
 
 /// One protocol message. Request fields are empty in a response and the other way round, except in
-/// [`Pairing::OneWay`] responses, whose request fields tell what was delivered (channel, topic).
+/// [`Pairing::OneWay`] responses, whose request fields tell what was delivered (channel, topic), and where a response
+/// repeats its request (DNS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its protocol.
@@ -140,6 +156,9 @@ pub struct Message {
     pub span_id: String,
     /// Further fields worth keeping, by name.
     pub attributes: Vec<(&'static str, String)>,
+    /// Names and their addresses, of a response that tells them (DNS: the name asked for, lower case without a dot at its
+    /// end, aliases followed); at most [`Message::MAX_NAMES`].
+    pub names: Vec<(String, IpAddr)>,
     /// A request that is answered when something happens and not when it is done (blocking pop): it has no time limit.
     pub blocking: bool,
     /// The end was not seen (bytes missing): `length` and `last` are estimates, and further messages of this direction
@@ -148,6 +167,9 @@ pub struct Message {
 }
 
 impl Message {
+    /// Most pairs of name and address kept.
+    pub const MAX_NAMES: usize = 32;
+
     /// A message with nothing in it but where it starts.
     pub fn new(protocol: L7Protocol, half: Half, first: Origin) -> Self {
         Self {
@@ -171,6 +193,7 @@ impl Message {
             trace_id: String::new(),
             span_id: String::new(),
             attributes: Vec::new(),
+            names: Vec::new(),
             blocking: false,
             truncated: false,
         }

@@ -2,11 +2,11 @@
 //!
 //! Each direction has a few attempts: the bytes of one socket call each, since a call mostly starts where a message
 //! starts, also on a connection that is older than the agent. When the attempts are used up the connection is
-//! unknown for good and costs nothing any more.
+//! unknown for good and costs nothing any more. Of datagrams each one is an attempt: it starts a message or it is none.
 
 use hadal_model::Direction;
 
-use crate::contract::{Half, Probe};
+use crate::contract::{Half, Probe, Transport};
 use crate::registry::{PROTOCOLS, Protocol, Sample};
 
 /// Attempts per direction.
@@ -39,13 +39,14 @@ pub struct Inference {
 }
 
 impl Inference {
-    /// Looks at the bytes of one side of the connection (the caller numbers the two sides `false` and `true`);
-    /// `direction` is known once the roles are.
-    pub fn offer(&mut self, side: bool, direction: Option<Direction>, bytes: &[u8]) -> Verdict {
+    /// Looks at the bytes of one side of the connection (the caller numbers the two sides `false` and `true`); their
+    /// direction is known once the roles are. Datagrams are never needed again.
+    pub fn offer(&mut self, side: bool, sample: Sample<'_>) -> Verdict {
         let used = self.attempts.get(usize::from(side)).copied().unwrap_or(MAX_ATTEMPTS);
         if used < MAX_ATTEMPTS {
-            match probe_all(Sample { bytes, direction }) {
+            match probe_all(sample) {
                 Verdict::Next => {}
+                Verdict::Need(_) if sample.transport == Transport::Datagram => {}
                 decided => return decided,
             }
         }
@@ -68,7 +69,7 @@ impl Inference {
 
 fn probe_all(sample: Sample<'_>) -> Verdict {
     let mut need: Option<usize> = None;
-    for protocol in PROTOCOLS {
+    for protocol in PROTOCOLS.iter().filter(|protocol| protocol.transports.contains(&sample.transport)) {
         match (protocol.probe)(sample) {
             Probe::Yes(half) if fits(half, sample.direction) => return Verdict::Known(protocol, half),
             Probe::Need(bytes) => need = Some(need.map_or(bytes, |least| least.min(bytes))),

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ## a name
-//! ! options separated by blanks: plain (obfuscate off), whole (not fed in pieces), max_text=N, max_head=N
+//! ! options separated by blanks: plain (obfuscate off), whole (not fed in pieces), max_text=N, max_head=N,
+//! !   datagrams (each line of bytes is one; a gap behind it is the rest of it)
 //! # a comment
 //! > bytes to the server, with the escapes \r \n \t \\ \xNN
 //! < bytes to the client
@@ -19,11 +20,11 @@ use std::path::Path;
 
 use hadal_model::{Direction, ResponseStatus};
 
-use super::{Outcome, Step, drive};
-use crate::contract::{Half, Message, Options, Pairing, Parser};
+use super::{Outcome, Step, drive_over};
+use crate::contract::{Half, Message, Options, Pairing, Parser, Transport};
 
 /// Makes the parser of a case.
-pub type NewParser = fn(Options) -> Box<dyn Parser>;
+pub type NewParser = fn(Options, Transport) -> Box<dyn Parser>;
 
 /// One dialogue.
 #[derive(Clone, Debug)]
@@ -32,6 +33,8 @@ pub struct Case {
     pub name: String,
     /// Options of the parser.
     pub options: Options,
+    /// What carries it.
+    pub transport: Transport,
     /// What happens.
     pub steps: Vec<Step>,
     whole: bool,
@@ -76,7 +79,7 @@ fn check_file(path: &Path, parser: NewParser) {
 
 /// Any two pieces, and single bytes, give the same messages (and where a parser got lost, it may do so more often).
 fn pieces(case: &Case, parser: NewParser) {
-    if case.whole {
+    if case.whole || case.transport == Transport::Datagram {
         return;
     }
     let messages = |steps: &[Step]| render(&Outcome { lost: 0, ..run(case, steps, parser) });
@@ -119,7 +122,7 @@ fn prefixes(case: &Case, parser: NewParser) {
 }
 
 fn run(case: &Case, steps: &[Step], parser: NewParser) -> Outcome {
-    drive(&mut *parser(case.options), &case.options, steps)
+    drive_over(case.transport, &mut *parser(case.options, case.transport), &case.options, steps)
 }
 
 /// The cases of a file.
@@ -135,6 +138,7 @@ fn parse_case(text: &str) -> Case {
     let mut case = Case {
         name: name.to_owned(),
         options: Options::default(),
+        transport: Transport::Stream,
         steps: Vec::new(),
         whole: false,
         head: format!("## {name}\n"),
@@ -179,6 +183,7 @@ fn parse_option(word: &str, case: &mut Case) {
         Some(("max_head", value)) => case.options.max_head = number(value),
         None if word == "plain" => case.options.obfuscate = false,
         None if word == "whole" => case.whole = true,
+        None if word == "datagrams" => case.transport = Transport::Datagram,
         _ => panic!("{}: unknown option {word}", case.name),
     }
 }
@@ -253,8 +258,12 @@ pub fn line(message: &Message) -> String {
         ("trace", &message.trace_id),
         ("span", &message.span_id),
     ];
+    let names: Vec<_> = message.names.iter().map(|(name, address)| format!("{name}={address}")).collect();
+    let names = names.join(" ");
     let attributes = message.attributes.iter().map(|(name, value)| (*name, value.as_str()));
-    for (name, value) in texts.into_iter().chain(attributes).filter(|(_, value)| !value.is_empty()) {
+    for (name, value) in
+        texts.into_iter().chain(attributes).chain([("names", &*names)]).filter(|(_, value)| !value.is_empty())
+    {
         let quoted = value.contains([' ', '"']) || value.chars().any(char::is_control);
         let _ = if quoted { write!(line, " {name}={value:?}") } else { write!(line, " {name}={value}") };
     }

@@ -12,7 +12,9 @@ use hadal_model::Direction;
 use super::message;
 use super::parser::{self, Advance, Body, Fields};
 use super::side::{Side, State};
-use crate::contract::{AfterGap, Chunk, Gap, Half, Message, Options, Origin, Parser, PayloadNeed, Probe, Progress};
+use crate::contract::{
+    AfterGap, Chunk, Gap, Half, Message, Options, Origin, Parser, PayloadNeed, Probe, Progress, Transport,
+};
 use crate::early::Early;
 use crate::registry::Sample;
 
@@ -30,8 +32,8 @@ pub fn probe(sample: Sample<'_>) -> Probe {
     }
 }
 
-/// A parser for one connection.
-pub fn parser(options: Options) -> Box<dyn Parser> {
+/// A parser for one connection, always a stream.
+pub fn parser(options: Options, _: Transport) -> Box<dyn Parser> {
     Box::new(Http1::new(options))
 }
 

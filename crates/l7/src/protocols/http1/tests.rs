@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::parser;
 use crate::check::cases::check_folder;
 use crate::check::{any_steps, drive};
-use crate::contract::Options;
+use crate::contract::{Options, Transport};
 
 #[test]
 fn dialogues() {
@@ -38,6 +38,6 @@ proptest! {
     #[test]
     fn any_bytes_keep_the_contract(steps in any_steps(WORDS)) {
         let options = Options { max_head: 256, max_text: 32, ..Options::default() };
-        drive(&mut *parser(options), &options, &steps);
+        drive(&mut *parser(options, Transport::Stream), &options, &steps);
     }
 }

@@ -15,15 +15,15 @@ use super::reply::Reply;
 use super::request::Request;
 use super::walk::{Walk, Walked};
 use crate::contract::{
-    AfterGap, Chunk, Gap, Half, Message, Options, Origin, Pairing, Parser, PayloadNeed, Probe, Progress,
+    AfterGap, Chunk, Gap, Half, Message, Options, Origin, Pairing, Parser, PayloadNeed, Probe, Progress, Transport,
 };
 use crate::early::Early;
 
 /// Most commands whose answer is waited for; beyond, all answers are taken for plain ones.
 const MAX_OPEN: usize = 1024;
 
-/// A parser for one connection.
-pub fn parser(options: Options) -> Box<dyn Parser> {
+/// A parser for one connection, always a stream.
+pub fn parser(options: Options, _: Transport) -> Box<dyn Parser> {
     Box::new(Redis::new(options))
 }
 
