@@ -1,7 +1,10 @@
 //! Configuration of the agent. Every limit is here.
 
+use hadal_bpf::Level;
 use hadal_flow::{Limits, Options, Settings};
 use serde::Deserialize;
+
+use crate::governor::Budget;
 
 /// Configuration of the agent; the section `[agent]` of the file.
 #[derive(Clone, Debug, Deserialize)]
@@ -13,8 +16,19 @@ pub struct AgentConfig {
     pub server: String,
     /// Ring buffer between kernel and agent in bytes, a power of two.
     pub ring_bytes: u32,
-    /// Longest payload prefix per socket call in bytes, at most 8192.
+    /// Longest payload prefix per socket call in bytes, at most 16384.
     pub payload_bytes: u32,
+    /// Which kernel hooks see socket calls: `auto` for the best that works, or `A`, `B`, `C`, `D`.
+    pub capture_level: String,
+    /// Exact order of sends that several threads make on one socket (kernel 6.16 and newer, capture level A).
+    pub ordered_sends: bool,
+    /// What agent and kernel programs may use of all CPUs, in percent; beyond it payload, then unimportant sockets, then the
+    /// request log are shed.
+    pub cpu_percent: f64,
+    /// Beyond this, new connections are left out as well.
+    pub cpu_hard_percent: f64,
+    /// Payload that is left under pressure, in bytes per call.
+    pub shed_payload_bytes: u32,
     /// How often events are read, in milliseconds, at most 10 for timely data.
     pub read_interval_ms: u64,
     /// Replace Redis values and query strings by `?`.
@@ -42,6 +56,11 @@ impl Default for AgentConfig {
             server: format!("http://127.0.0.1:{}", hadal_link::DEFAULT_PORT),
             ring_bytes: 8 << 20,
             payload_bytes: 1024,
+            capture_level: "auto".to_owned(),
+            ordered_sends: false,
+            cpu_percent: 5.0,
+            cpu_hard_percent: 20.0,
+            shed_payload_bytes: 256,
             read_interval_ms: 10,
             obfuscate: true,
             request_timeout_seconds: 30,
@@ -56,6 +75,30 @@ impl Default for AgentConfig {
 }
 
 impl AgentConfig {
+    /// The capture level asked for; `None` for the best that works.
+    pub fn level(&self) -> Result<Option<Level>, String> {
+        match self.capture_level.as_str() {
+            "" | "auto" => Ok(None),
+            level => level.parse().map(Some),
+        }
+    }
+
+    /// What the kernel programs are loaded with.
+    pub fn bpf(&self) -> Result<hadal_bpf::Config, String> {
+        Ok(hadal_bpf::Config {
+            ring_bytes: self.ring_bytes,
+            payload_bytes: self.payload_bytes,
+            level: self.level()?,
+            ordered_sends: self.ordered_sends,
+        })
+    }
+
+    /// What Hadal may cost this host.
+    pub fn budget(&self) -> Budget {
+        let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
+        Budget { share: self.cpu_percent / 100.0, hard_share: self.cpu_hard_percent / 100.0, cpus }
+    }
+
     /// The part that connections need.
     pub fn flow_settings(&self) -> Settings {
         Settings {

@@ -3,7 +3,10 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod governor;
+mod ledger;
 mod metrics;
+mod outbox;
 mod pipeline;
 mod processes;
 mod rows;
@@ -11,5 +14,6 @@ mod run;
 mod sockets;
 
 pub use config::AgentConfig;
+pub use governor::{Budget, Governor, Stage};
 pub use pipeline::{Decision, Pipeline, ProcessSource, Tick};
 pub use run::{AgentError, run};

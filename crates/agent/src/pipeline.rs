@@ -4,11 +4,11 @@ mod edges;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use hadal_abi::{self as abi, Event};
-use hadal_bpf::Policy;
+use hadal_bpf::{GoLayout, Policy};
 use hadal_flow::{Origin, Output, PayloadNeed, Role, Segment, Session, Settings};
 use hadal_link::client::Outgoing;
 use hadal_link::control::EntityFacts;
@@ -25,6 +25,11 @@ use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
 /// Rows of the log per batch.
 const LOG_BATCH: usize = 8192;
 
+/// How long a call of io_uring waits for its payload, in microseconds.
+const PAYLOAD_WAIT_US: u64 = 50_000;
+/// Calls of io_uring that wait for their payload, on all sockets.
+const MAX_HELD: usize = 4096;
+
 /// Age from which a socket must be in a list of all sockets, in microseconds.
 const RECONCILE_AGE_US: u64 = 2_000_000;
 
@@ -35,6 +40,9 @@ pub trait ProcessSource {
 
     /// A path with its links resolved, so that a program has one name whichever way it was called.
     fn resolve(&self, path: &str) -> String;
+
+    /// Where a running program keeps the numbers of goroutines; `None` if it is not Go.
+    fn go_layout(&self, pid: u32) -> Option<GoLayout>;
 }
 
 /// What the pipeline wants the kernel to do.
@@ -46,6 +54,8 @@ pub enum Decision {
     IgnoreProcess(u32),
     /// The process is gone.
     ForgetProcess(u32),
+    /// The process runs Go, and keeps the numbers of goroutines there.
+    Go(u32, GoLayout),
 }
 
 /// What one second gave.
@@ -63,6 +73,8 @@ pub struct Pipeline {
     host: String,
     settings: Arc<Settings>,
     log_rows_per_second: usize,
+    /// No request is logged, for the host is short of CPU.
+    log_shed: bool,
     source: Box<dyn ProcessSource>,
     processes: Processes,
     sockets: Sockets,
@@ -75,6 +87,8 @@ pub struct Pipeline {
     output: Output,
     /// Connections with requests or segments that wait.
     waiting: HashSet<u64>,
+    /// Calls of io_uring whose payload comes later, oldest first.
+    held: VecDeque<abi::DataEvent>,
     ignored: HashSet<u32>,
     /// File names of Hadal's own programs.
     own_programs: Vec<String>,
@@ -94,6 +108,7 @@ impl Pipeline {
             host: host.to_owned(),
             settings: Arc::new(config.flow_settings()),
             log_rows_per_second: config.log_rows_per_second as usize,
+            log_shed: false,
             source,
             processes: Processes::new(config.max_processes),
             sockets: Sockets::new(config.max_sockets),
@@ -105,6 +120,7 @@ impl Pipeline {
             requests: 0,
             output: Output::default(),
             waiting: HashSet::new(),
+            held: VecDeque::new(),
             ignored: HashSet::new(),
             own_programs: Vec::new(),
             decisions: Vec::new(),
@@ -124,6 +140,11 @@ impl Pipeline {
     pub fn configure(&mut self, config: &AgentConfig) {
         self.settings = Arc::new(config.flow_settings());
         self.log_rows_per_second = config.log_rows_per_second as usize;
+    }
+
+    /// Whether the request log is shed.
+    pub fn shed_log(&mut self, shed: bool) {
+        self.log_shed = shed;
     }
 
     /// Sockets of this process are not recorded: the agent's and the server's own.
@@ -153,7 +174,9 @@ impl Pipeline {
     /// Takes the sockets that are older than the agent; listeners first, since they tell the roles.
     pub fn list(&mut self, mut sockets: Vec<abi::SocketEvent>) {
         sockets.sort_by_key(|socket| socket.role != abi::ROLE_LISTENER);
-        let established = |socket: &abi::SocketEvent| socket.role == abi::ROLE_LISTENER || socket.remote_port != 0;
+        let established = |socket: &abi::SocketEvent| {
+            socket.transport != abi::TRANSPORT_TCP || socket.role == abi::ROLE_LISTENER || socket.remote_port != 0
+        };
         for socket in sockets.iter().filter(|socket| established(socket)) {
             self.meet(socket);
         }
@@ -164,7 +187,9 @@ impl Pipeline {
         let alive: HashSet<u64> = listed.iter().map(|socket| socket.cookie).collect();
         // A socket that was met just now may be younger than the list.
         let is_gone = |cookie: &u64, socket: &Socket| {
-            !alive.contains(cookie) && socket.closed_us.is_none() && socket.met_us + RECONCILE_AGE_US < now_us
+            !alive.contains(&socket.cookie(*cookie))
+                && socket.closed_us.is_none()
+                && socket.met_us + RECONCILE_AGE_US < now_us
         };
         let gone: Vec<_> =
             self.sockets.iter().filter(|(cookie, socket)| is_gone(cookie, socket)).map(|(cookie, _)| cookie).collect();
@@ -178,9 +203,11 @@ impl Pipeline {
     /// Takes one event of the kernel.
     pub fn event(&mut self, event: Event<'_>) {
         match event {
+            Event::Data(event, _) if u32::from(event.flags) & abi::FLAG_URING != 0 => self.hold(event),
             Event::Data(event, payload) => self.data(&event, payload),
+            Event::Payload(event, payload) => self.late_payload(&event, payload),
             Event::Socket(event) => self.opened(&event),
-            Event::Close(event) => self.close_at(event.cookie, self.origin_of(&event.header)),
+            Event::Close(event) => self.closed(&event),
             Event::End(event) => self.end_of_stream(&event),
             Event::Exec(event) => self.executed(&event),
             Event::Fork(event) => self.processes.forked(event.header.pid, event.child),
@@ -239,20 +266,60 @@ impl Pipeline {
         }
     }
 
+    fn hold(&mut self, event: abi::DataEvent) {
+        if self.held.len() >= MAX_HELD
+            && let Some(oldest) = self.held.pop_front()
+        {
+            self.data(&oldest, &[]);
+        }
+        self.held.push_back(event);
+    }
+
+    /// The payload of the oldest call held that it fits.
+    fn late_payload(&mut self, event: &abi::DataEvent, payload: &[u8]) {
+        let fits = |held: &abi::DataEvent| {
+            (held.cookie, held.direction, held.length) == (event.cookie, event.direction, event.length)
+        };
+        let Some(held) = self.held.iter().position(fits).and_then(|at| self.held.remove(at)) else { return };
+        self.data(&held, payload);
+    }
+
+    /// Calls whose payload does not come go on without it.
+    fn release_held(&mut self, now_us: u64) {
+        while let Some(oldest) = self.held.front().copied() {
+            if self.time_us(&oldest.header) + PAYLOAD_WAIT_US > now_us {
+                return;
+            }
+            self.held.pop_front();
+            self.data(&oldest, &[]);
+        }
+    }
+
+    /// The socket of an event: itself, or the one that stands for the peer of an unconnected one.
+    fn socket_of(&mut self, event: &abi::DataEvent, time_us: u64) -> Option<u64> {
+        if event.peer_port == 0 {
+            return self.sockets.get(event.cookie).map(|_| event.cookie);
+        }
+        let peer = (event.peer_address, event.peer_port);
+        self.sockets.peer_socket(event.cookie, peer, &self.settings, time_us)
+    }
+
     fn data(&mut self, event: &abi::DataEvent, payload: &[u8]) {
         let time_us = self.time_us(&event.header);
-        let egress = event.direction == abi::EGRESS;
-        let Some(socket) = self.sockets.get_mut(event.cookie) else {
+        let egress = u32::from(event.direction) == abi::EGRESS;
+        let key = self.socket_of(event, time_us);
+        let Some((key, socket)) = key.and_then(|key| Some((key, self.sockets.get_mut(key)?))) else {
             // Its identity was lost with a full ring, or the table is full.
             return self.count_loss(LossCause::ConnectionTableFull, 1);
         };
         if socket.ignored || self.ignored.contains(&event.header.pid) {
             return;
         }
-        if socket.pid != event.header.pid {
+        if socket.pid != event.header.pid && event.header.pid != 0 {
             socket.pid = event.header.pid;
             socket.entity = None;
         }
+        socket.used(egress, time_us);
         note_traffic(socket, event, egress);
         let begins = socket.last_egress.is_some_and(|last| last != egress)
             && socket.role().is_some_and(|role| egress == (role == Role::Client));
@@ -268,15 +335,17 @@ impl Pipeline {
         let needed = socket.connection.needs_payload();
         socket.connection.data(egress, segment, &mut self.output);
         let needs = socket.connection.needs_payload();
-        if needs != needed || (socket.policy == Policy::Prefix && needs == PayloadNeed::All) {
+        // What is decided of one peer of an unconnected socket would hold for all.
+        let is_own = key == event.cookie;
+        if is_own && (needs != needed || (socket.policy == Policy::Prefix && needs == PayloadNeed::All)) {
             let policy = policy_for(needs, socket.connection.protocol().is_some());
             if policy != socket.policy {
                 socket.policy = policy;
                 self.decisions.push(Decision::Socket(event.cookie, policy));
             }
         }
-        self.note_waiting(event.cookie);
-        self.drain(event.cookie);
+        self.note_waiting(key);
+        self.drain(key);
     }
 
     fn end_of_stream(&mut self, event: &abi::CloseEvent) {
@@ -285,6 +354,18 @@ impl Pipeline {
             socket.connection.close(false, origin, &mut self.output);
             self.drain(event.cookie);
         }
+    }
+
+    fn closed(&mut self, event: &abi::CloseEvent) {
+        let origin = self.origin_of(&event.header);
+        if let Some(socket) = self.sockets.get_mut(event.cookie) {
+            socket.traffic.egress_bytes += u64::from(event.unseen_egress);
+            socket.traffic.ingress_bytes += u64::from(event.unseen_ingress);
+        }
+        for child in self.sockets.children_of(event.cookie) {
+            self.close_at(child, origin);
+        }
+        self.close_at(event.cookie, origin);
     }
 
     fn close_at(&mut self, cookie: u64, origin: Origin) {
@@ -321,6 +402,9 @@ impl Pipeline {
             return;
         }
         let sessions = std::mem::take(&mut self.output.sessions);
+        for (name, address) in sessions.iter().filter_map(|session| session.response.as_ref()).flat_map(|r| &r.names) {
+            self.addresses.learn(*address, name);
+        }
         if let Some(edge) = self.edge_of(cookie) {
             for session in &sessions {
                 self.record(cookie, edge, session);
@@ -341,13 +425,14 @@ impl Pipeline {
         let key = ApplicationKey { edge, protocol: message.protocol, endpoint: std::rc::Rc::clone(&endpoint) };
         self.metrics.session(second, key, session);
         self.requests += u64::from(session.kind != MessageType::Response);
-        if self.logged >= self.log_rows_per_second {
+        if self.log_shed || self.logged >= self.log_rows_per_second {
             return self.count_loss(LossCause::LogShed, 1);
         }
         self.logged += 1;
         let Some(socket) = self.sockets.get(cookie) else { return };
         let is_client = edge.point == ObservationPoint::ClientProcess;
-        let peer_pid = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer)).map_or(0, |peer| peer.pid);
+        let peer_pid =
+            self.sockets.peer_of(socket, cookie).and_then(|peer| self.sockets.get(peer)).map_or(0, |peer| peer.pid);
         let (client, server) = if is_client { (socket.local, socket.remote) } else { (socket.remote, socket.local) };
         self.log.push(&L7Row {
             time: second,
@@ -385,6 +470,7 @@ impl Pipeline {
 
     /// Lets requests time out and closes holes; several times per second.
     pub fn expire(&mut self, now_us: u64) {
+        self.release_held(now_us);
         for cookie in self.waiting.iter().copied().collect::<Vec<_>>() {
             if let Some(socket) = self.sockets.get_mut(cookie) {
                 socket.connection.expire(now_us, &mut self.output);
@@ -411,6 +497,11 @@ impl Pipeline {
         self.flush_losses(second);
         self.logged = 0;
         Tick { outgoing: std::mem::take(&mut self.batches), requests: std::mem::take(&mut self.requests) }
+    }
+
+    /// Whether sockets are followed whose end no event tells: then [`Pipeline::reconcile`] is due now and then.
+    pub fn has_silent_ends(&self) -> bool {
+        self.sockets.has_silent_ends()
     }
 
     /// Everything that is left, at the end.
@@ -459,9 +550,11 @@ fn believable(rtt_us: u32) -> u32 {
     if rtt_us == u32::MAX { 0 } else { rtt_us }
 }
 
+/// Bytes that no call showed are in the sequence: they count, and what overlaps counts once.
 fn note_traffic(socket: &mut Socket, event: &abi::DataEvent, egress: bool) {
     let traffic = &mut socket.traffic;
-    *(if egress { &mut traffic.egress_bytes } else { &mut traffic.ingress_bytes }) += u64::from(event.length);
+    let bytes = i64::from(event.length) + i64::from(event.skipped.cast_signed());
+    *(if egress { &mut traffic.egress_bytes } else { &mut traffic.ingress_bytes }) += bytes.max(0).unsigned_abs();
     traffic.retransmits += u64::from(event.retransmits.saturating_sub(socket.retransmits));
     traffic.rtt_sum += u64::from(event.srtt_us);
     traffic.rtt_count += u64::from(event.srtt_us > 0);
@@ -470,9 +563,10 @@ fn note_traffic(socket: &mut Socket, event: &abi::DataEvent, egress: bool) {
 /// While the protocol is not known, the usual prefix is enough to tell it.
 fn policy_for(needs: PayloadNeed, is_known: bool) -> Policy {
     match needs {
-        PayloadNeed::None => Policy::NoPayload,
+        PayloadNeed::None => Policy::Count,
         PayloadNeed::All if is_known => Policy::Whole,
-        PayloadNeed::All | PayloadNeed::Flips => Policy::Prefix,
+        PayloadNeed::All => Policy::Prefix,
+        PayloadNeed::Flips => Policy::Flips,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use hadal_bpf::GoLayout;
 use hadal_tag::ProcessFacts;
 
 use crate::pipeline::ProcessSource;
@@ -22,6 +23,8 @@ struct Process {
     parent: u32,
     executed: Option<Rc<Executed>>,
     facts: Option<Rc<ProcessFacts>>,
+    /// Whether it was looked at for Go.
+    go_asked: bool,
     exited_us: Option<u64>,
 }
 
@@ -39,7 +42,7 @@ impl Processes {
     /// A program was executed: what was known of the process is over, except who made it.
     pub(crate) fn executed(&mut self, pid: u32, parent: u32, filename: &str, args: Vec<String>) {
         let executed = Rc::new(Executed { executable: filename.to_owned(), args });
-        self.insert(pid, Process { parent, executed: Some(executed), facts: None, exited_us: None });
+        self.insert(pid, Process { parent, executed: Some(executed), facts: None, go_asked: false, exited_us: None });
     }
 
     /// A process was made: it is what its parent is, until it executes something.
@@ -49,6 +52,7 @@ impl Processes {
             parent,
             executed: inherited.and_then(|process| process.executed.clone()),
             facts: inherited.and_then(|process| process.facts.clone()),
+            go_asked: false,
             exited_us: None,
         };
         self.insert(child, process);
@@ -72,9 +76,17 @@ impl Processes {
             (None, Some(process)) => Rc::new(self.reconstructed(process, source)?),
             (None, None) => return None,
         };
-        let process = known.unwrap_or(Process { parent: 0, executed: None, facts: None, exited_us: None });
+        let process =
+            known.unwrap_or(Process { parent: 0, executed: None, facts: None, go_asked: false, exited_us: None });
         self.insert(pid, Process { facts: Some(Rc::clone(&facts)), ..process });
         Some(facts)
+    }
+
+    /// Where a process keeps the numbers of goroutines; asked once, `None` from then on.
+    pub(crate) fn ask_go(&mut self, pid: u32, source: &dyn ProcessSource) -> Option<GoLayout> {
+        let process = self.by_pid.get_mut(&pid).filter(|process| !process.go_asked)?;
+        process.go_asked = true;
+        source.go_layout(pid)
     }
 
     /// Forgets what has exited a while ago.
@@ -118,6 +130,10 @@ mod tests {
 
     impl ProcessSource for Gone {
         fn facts(&self, _: u32) -> Option<ProcessFacts> {
+            None
+        }
+
+        fn go_layout(&self, _: u32) -> Option<GoLayout> {
             None
         }
 

@@ -1,10 +1,10 @@
 //! Feeds the pipeline: one thread reads the kernel, the runtime's tasks talk to the server.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hadal_abi::Event;
-use hadal_bpf::{Bpf, Counters};
+use hadal_bpf::{Bpf, Capability, Counters, GoLayout, Level};
 use hadal_host::Usage;
 use hadal_link::client::{self, Notice, Outgoing, capability};
 use hadal_link::control::{RegisterRequest, Settings, StatusRequest};
@@ -13,6 +13,9 @@ use hadal_tag::ProcessFacts;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AgentConfig;
+use crate::governor::{Governor, Stage, kernel_cores};
+use crate::ledger;
+use crate::outbox::Outbox;
 use crate::pipeline::{Decision, Pipeline, ProcessSource};
 use crate::rows;
 
@@ -23,6 +26,9 @@ const RECONCILE_AFTER: Duration = Duration::from_secs(5);
 /// Seconds between two reports of how the agent does.
 const STATUS_SECONDS: u64 = 2;
 
+/// How long between two lists of all sockets while there are some whose end no event tells.
+const RELIST: Duration = Duration::from_secs(30);
+
 /// Why the agent does not run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +36,9 @@ pub enum AgentError {
     /// The kernel programs do not run.
     #[error(transparent)]
     Bpf(#[from] hadal_bpf::Error),
+    /// The configuration asks for something that is not there.
+    #[error("{0}")]
+    Config(String),
     /// The capture thread could not be started or died.
     #[error("the capture thread failed: {0}")]
     Thread(String),
@@ -46,6 +55,17 @@ impl ProcessSource for Procfs {
     fn resolve(&self, path: &str) -> String {
         hadal_host::resolve(path)
     }
+
+    fn go_layout(&self, pid: u32) -> Option<GoLayout> {
+        let (goid, parent_goid) = hadal_host::goroutine_offsets(pid)?;
+        Some(GoLayout { goid, parent_goid })
+    }
+}
+
+/// What the capture thread says once it runs.
+struct Ready {
+    level: Level,
+    capabilities: Vec<Capability>,
 }
 
 /// Runs the agent until `stop` becomes true; then sends what is left.
@@ -56,27 +76,27 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
     let (outgoing, queue) = mpsc::channel(QUEUE);
     let (notices_in, notices) = mpsc::channel(64);
     let (ready_in, ready) = oneshot::channel();
-    let capture = Capture { config: config.clone(), agent: agent.clone(), outgoing, notices, stop };
+    let bpf = config.bpf().map_err(AgentError::Config)?;
+    let outbox = Outbox::new(outgoing);
+    let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop };
     let names = (agent.clone(), host.clone());
     let thread = std::thread::Builder::new()
         .name("capture".to_owned())
         .spawn(move || {
             let pipeline = Pipeline::new(&capture.config, &names.0, &names.1, boot, Box::new(Procfs));
-            capture.run(pipeline, ready_in);
+            capture.run(bpf, pipeline, ready_in);
         })
         .map_err(|error| AgentError::Thread(error.to_string()))?;
-    let loaded = ready.await.map_err(|_| AgentError::Thread("it ended early".to_owned()))?;
-    let capabilities = hadal_bpf::capabilities(loaded.as_ref().copied());
-    loaded?;
-    tracing::info!(agent, level = "A", "capturing socket calls");
+    let ready = ready.await.map_err(|_| AgentError::Thread("it ended early".to_owned()))??;
     let register = RegisterRequest {
         agent,
         host,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot,
         kernel: hadal_host::kernel_release(),
-        capture_level: "A".to_owned(),
-        capabilities: capabilities
+        capture_level: ready.level.to_string(),
+        capabilities: ready
+            .capabilities
             .iter()
             .map(|found| capability(found.name, found.state.as_str(), &found.why, &found.what_to_do))
             .collect(),
@@ -100,7 +120,7 @@ fn now_us() -> u64 {
 struct Capture {
     config: AgentConfig,
     agent: String,
-    outgoing: mpsc::Sender<Outgoing>,
+    outbox: Outbox,
     notices: mpsc::Receiver<Notice>,
     stop: watch::Receiver<bool>,
 }
@@ -108,34 +128,88 @@ struct Capture {
 /// Running figures between two reports.
 struct Report {
     usage: Usage,
+    governor: Governor,
+    /// At the last second, and at the last report.
     counters: Counters,
+    reported: Counters,
     at: Instant,
+    /// CPU of the agent and of the kernel programs since the last report, and over how many seconds.
+    cores: (f64, f64, f64),
+    events: u64,
     requests: u64,
     settings_version: u64,
-    /// When to list all sockets again, because events were lost.
+    stage: Stage,
+    /// When to list all sockets again, because events were lost or because some end unseen.
     reconcile_at: Option<Instant>,
+    listed_at: Instant,
+}
+
+impl Report {
+    fn new(config: &AgentConfig) -> Self {
+        Self {
+            usage: Usage::default(),
+            governor: Governor::new(config.budget()),
+            counters: Counters::default(),
+            reported: Counters::default(),
+            at: Instant::now(),
+            cores: (0.0, 0.0, 0.0),
+            events: 0,
+            requests: 0,
+            settings_version: 0,
+            stage: Stage::Full,
+            reconcile_at: None,
+            listed_at: Instant::now(),
+        }
+    }
 }
 
 impl Capture {
-    fn run(mut self, mut pipeline: Pipeline, ready: oneshot::Sender<Result<(), hadal_bpf::Error>>) {
-        let bpf_config =
-            hadal_bpf::Config { ring_bytes: self.config.ring_bytes, payload_bytes: self.config.payload_bytes };
-        let bpf = match Bpf::load(bpf_config) {
-            Ok(bpf) => bpf,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        let outcome = prepare(&bpf, &mut pipeline);
-        let failed = outcome.is_err();
-        // The receiver waits for exactly this.
-        let _ = ready.send(outcome);
-        if !failed {
-            self.follow(&bpf, RefCell::new(pipeline));
+    fn run(
+        mut self,
+        config: hadal_bpf::Config,
+        mut pipeline: Pipeline,
+        ready: oneshot::Sender<Result<Ready, hadal_bpf::Error>>,
+    ) {
+        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &mut pipeline).map(|()| bpf));
+        // The receiver waits for exactly this, in each of the cases.
+        match loaded {
+            Ok(mut bpf) => {
+                let capabilities = hadal_bpf::capabilities(Ok(bpf.capabilities()));
+                tracing::info!(agent = self.agent, level = %bpf.level(), "capturing socket calls");
+                let _ = ready.send(Ok(Ready { level: bpf.level(), capabilities }));
+                self.follow(&mut bpf, RefCell::new(pipeline));
+            }
+            Err(error @ (hadal_bpf::Error::NoLevel(_) | hadal_bpf::Error::NoBtf)) => {
+                let capabilities = hadal_bpf::capabilities(Err(&error));
+                tracing::warn!(agent = self.agent, level = "D", "no socket calls are captured: {error}");
+                let _ = ready.send(Ok(Ready { level: Level::D, capabilities }));
+                self.idle(pipeline);
+            }
+            Err(error) => drop(ready.send(Err(error))),
         }
     }
 
-    fn follow(&mut self, bpf: &Bpf, pipeline: RefCell<Pipeline>) {
+    /// Level D: nothing to read, but the server is told that the agent is there, and why it sees nothing.
+    fn idle(&mut self, mut pipeline: Pipeline) {
+        let mut report = Report::new(&self.config);
+        while !*self.stop.borrow() {
+            std::thread::sleep(Duration::from_millis(100));
+            if report.at.elapsed() >= Duration::from_secs(1) {
+                self.hear(&mut pipeline, &mut report);
+                let tick = pipeline.tick(now_us());
+                self.send(&mut pipeline, tick.outgoing);
+                self.report(&mut pipeline, &mut report);
+            }
+        }
+    }
+
+    fn follow(&mut self, bpf: &mut Bpf, pipeline: RefCell<Pipeline>) {
+        let received = Cell::new(0);
         let reader = bpf.reader(|record| match Event::decode(record) {
-            Some(event) => pipeline.borrow_mut().event(event),
+            Some(event) => {
+                received.set(received.get() + 1);
+                pipeline.borrow_mut().event(event);
+            }
             None => tracing::error!(length = record.len(), "a kernel event does not decode: agent and programs differ"),
         });
         let reader = match reader {
@@ -143,14 +217,7 @@ impl Capture {
             Err(error) => return tracing::error!("capture ends: {error}"),
         };
         let interval = Duration::from_millis(self.config.read_interval_ms.clamp(1, 100));
-        let mut report = Report {
-            usage: Usage::default(),
-            counters: Counters::default(),
-            at: Instant::now(),
-            requests: 0,
-            settings_version: 0,
-            reconcile_at: None,
-        };
+        let mut report = Report::new(&self.config);
         let (mut next_expire, mut next_tick) = (Instant::now(), Instant::now() + Duration::from_secs(1));
         while !*self.stop.borrow() {
             std::thread::sleep(interval);
@@ -159,6 +226,7 @@ impl Capture {
             let now = Instant::now();
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
+                report.events += received.take();
                 self.second(bpf, &mut pipeline.borrow_mut(), &mut report);
             } else if now >= next_expire {
                 next_expire = now + Duration::from_millis(100);
@@ -167,49 +235,84 @@ impl Capture {
         }
         reader.consume();
         let rest = pipeline.borrow_mut().finish(now_us());
-        self.send_all(&mut pipeline.borrow_mut(), rest.outgoing);
+        self.send(&mut pipeline.borrow_mut(), rest.outgoing);
     }
 
-    /// What is due every second: losses of the kernel, metrics and logs, the report, news from the server.
-    fn second(&mut self, bpf: &Bpf, pipeline: &mut Pipeline, report: &mut Report) {
+    /// What is due every second: losses of the kernel, metrics and logs, the budget, the report, news from the server.
+    fn second(&mut self, bpf: &mut Bpf, pipeline: &mut Pipeline, report: &mut Report) {
         pipeline.set_clock_offset(clock_offset_us());
         let counters = bpf.counters();
-        pipeline.count_loss(LossCause::RingFull, counters.ring_full - report.counters.ring_full);
-        pipeline.count_loss(LossCause::UserCopyFailed, counters.user_copy_failed - report.counters.user_copy_failed);
-        pipeline.count_loss(LossCause::MapFull, counters.map_full - report.counters.map_full);
-        if counters.ring_full > report.counters.ring_full {
+        for (cause, count) in ledger::losses(&report.counters, &counters) {
+            pipeline.count_loss(cause, count);
+        }
+        let events_lost = counters.ring_full_other > report.counters.ring_full_other;
+        if events_lost {
             report.reconcile_at = Some(Instant::now() + RECONCILE_AFTER);
         }
-        if report.reconcile_at.is_some_and(|at| at <= Instant::now()) {
-            report.reconcile_at = None;
-            match bpf.list_sockets() {
-                Ok(listed) => pipeline.reconcile(listed, now_us()),
-                Err(error) => tracing::warn!("{error}"),
-            }
-        }
+        self.reconcile(bpf, pipeline, report);
+        self.govern(bpf, pipeline, report, &counters);
+        report.counters = counters;
         self.hear(pipeline, report);
         let tick = pipeline.tick(now_us());
         report.requests += tick.requests;
-        self.send_all(pipeline, tick.outgoing);
-        let events = counters.events - report.counters.events;
-        report.counters = Counters { events: report.counters.events, ..counters };
-        let seconds = report.at.elapsed().as_secs_f64();
-        if seconds >= STATUS_SECONDS as f64 {
-            report.counters.events = counters.events;
-            let status = StatusRequest {
-                agent: self.agent.clone(),
-                cpu_ratio: report.usage.cpu_ratio(),
-                rss_bytes: Usage::rss_bytes(),
-                events_rate: events as f64 / seconds,
-                requests_rate: report.requests as f64 / seconds,
-                settings_version: report.settings_version,
-            };
-            (report.at, report.requests) = (Instant::now(), 0);
-            self.send_all(
-                pipeline,
-                vec![Outgoing::Batch(&catalog::SELF_METRIC, figures(&status)), Outgoing::Status(status)],
-            );
+        self.send(pipeline, tick.outgoing);
+        if report.at.elapsed().as_secs_f64() >= STATUS_SECONDS as f64 {
+            self.report(pipeline, report);
         }
+    }
+
+    fn reconcile(&self, bpf: &Bpf, pipeline: &mut Pipeline, report: &mut Report) {
+        let now = Instant::now();
+        let due = report.reconcile_at.is_some_and(|at| at <= now)
+            || (now.duration_since(report.listed_at) >= RELIST && pipeline.has_silent_ends());
+        if !due {
+            return;
+        }
+        (report.reconcile_at, report.listed_at) = (None, now);
+        match bpf.list_sockets() {
+            Ok(listed) => pipeline.reconcile(listed, now_us()),
+            Err(error) => tracing::warn!("{error}"),
+        }
+    }
+
+    /// Keeps what we cost inside the budget.
+    fn govern(&self, bpf: &mut Bpf, pipeline: &mut Pipeline, report: &mut Report, counters: &Counters) {
+        let (own, seconds) = report.usage.cpu_time();
+        let kernel = kernel_cores(&report.counters, counters, seconds) * seconds;
+        report.cores = (report.cores.0 + own, report.cores.1 + kernel, report.cores.2 + seconds);
+        let stage = report.governor.observe((own + kernel) / seconds.max(0.001));
+        if stage == report.stage {
+            return;
+        }
+        report.stage = stage;
+        pipeline.shed_log(stage >= Stage::Logs);
+        if let Err(error) = bpf.shed(stage.shedding(self.config.shed_payload_bytes)) {
+            tracing::warn!("{error}");
+        }
+        match stage {
+            Stage::Full => tracing::info!("inside the CPU budget: everything is recorded"),
+            _ => tracing::warn!(sheds = stage.as_str(), "over the CPU budget (cpu_percent)"),
+        }
+    }
+
+    fn report(&mut self, pipeline: &mut Pipeline, report: &mut Report) {
+        let seconds = report.at.elapsed().as_secs_f64().max(0.001);
+        let (own, kernel, measured) = std::mem::take(&mut report.cores);
+        let ratio = |cpu: f64| if measured > 0.0 { cpu / measured } else { 0.0 };
+        let status = StatusRequest {
+            agent: self.agent.clone(),
+            cpu_ratio: ratio(own),
+            rss_bytes: Usage::rss_bytes(),
+            events_rate: report.events as f64 / seconds,
+            requests_rate: report.requests as f64 / seconds,
+            settings_version: report.settings_version,
+            kernel_cpu_ratio: ratio(kernel),
+            shedding: report.stage.as_str().to_owned(),
+        };
+        let calls = (report.counters.calls - report.reported.calls) as f64 / seconds;
+        (report.at, report.requests, report.events, report.reported) = (Instant::now(), 0, 0, report.counters);
+        let figures = figures(&status, calls, report.stage);
+        self.send(pipeline, vec![Outgoing::Batch(&catalog::SELF_METRIC, figures), Outgoing::Status(status)]);
     }
 
     fn hear(&mut self, pipeline: &mut Pipeline, report: &mut Report) {
@@ -227,18 +330,14 @@ impl Capture {
         }
     }
 
-    /// Never waits: traced programs must not feel that the server is slow.
-    fn send_all(&self, pipeline: &mut Pipeline, outgoing: Vec<Outgoing>) {
-        for message in outgoing {
-            if let Err(mpsc::error::TrySendError::Full(Outgoing::Batch(_, batch))) = self.outgoing.try_send(message) {
-                pipeline.count_loss(LossCause::QueueFull, batch.num_rows() as u64);
-            }
-        }
+    fn send(&mut self, pipeline: &mut Pipeline, outgoing: Vec<Outgoing>) {
+        let dropped = self.outbox.send(outgoing);
+        pipeline.count_loss(LossCause::QueueFull, dropped);
     }
 }
 
 /// Ourselves first, so that nothing of ours is recorded; then the sockets that exist.
-fn prepare(bpf: &Bpf, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
+fn prepare(bpf: &mut Bpf, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
     pipeline.set_clock_offset(clock_offset_us());
     pipeline.ignore_process(std::process::id());
     let own = own_programs();
@@ -260,11 +359,12 @@ fn own_programs() -> Vec<String> {
     own.into_iter().filter(|name| name != "hadal").chain(["hadal".to_owned()]).collect()
 }
 
-fn apply(bpf: &Bpf, decisions: Vec<Decision>) {
+fn apply(bpf: &mut Bpf, decisions: Vec<Decision>) {
     for decision in decisions {
         let outcome = match decision {
             Decision::Socket(cookie, policy) => bpf.set_policy(cookie, policy),
             Decision::IgnoreProcess(pid) => bpf.ignore_process(pid),
+            Decision::Go(pid, layout) => bpf.set_go(pid, layout),
             Decision::ForgetProcess(pid) => {
                 bpf.forget_process(pid);
                 Ok(())
@@ -292,15 +392,18 @@ fn apply_settings(config: &mut AgentConfig, settings: &Settings) {
     }
 }
 
-fn figures(status: &StatusRequest) -> arrow_array::RecordBatch {
+fn figures(status: &StatusRequest, calls_rate: f64, stage: Stage) -> arrow_array::RecordBatch {
     let second = (now_us() / 1_000_000) as u32;
     rows::self_metric(
         second,
         &[
             ("agent_cpu_ratio", status.cpu_ratio),
+            ("agent_kernel_cpu_ratio", status.kernel_cpu_ratio),
             ("agent_rss_bytes", status.rss_bytes as f64),
+            ("agent_calls_rate", calls_rate),
             ("agent_events_rate", status.events_rate),
             ("agent_requests_rate", status.requests_rate),
+            ("agent_shed_stage", f64::from(stage as u8)),
         ],
     )
 }

@@ -1,6 +1,10 @@
-//! The socket directory: every TCP socket of this host, and so both ends of each connection inside it.
+//! The socket directory: every socket of this host, and so both ends of each connection inside it.
+//!
+//! An unconnected UDP socket talks with many: each peer makes a socket of its own here, under a key made of the socket's
+//! cookie and the peer's address.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -10,6 +14,8 @@ use hadal_flow::{Connection, Role, Settings, Transport};
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
+/// How long a peer of an unconnected socket is remembered after its last datagram, in microseconds.
+const PEER_IDLE_US: u64 = 60_000_000;
 
 /// What a socket did since the last second ended. It is counted then and not at once, because the other end often makes
 /// itself known a little later.
@@ -28,10 +34,20 @@ pub(crate) struct Traffic {
 /// One socket.
 pub(crate) struct Socket {
     pub(crate) netns: u32,
+    /// `hadal_abi::TRANSPORT_*`.
+    pub(crate) transport: u32,
     pub(crate) local: SocketAddr,
     pub(crate) remote: SocketAddr,
     /// Process that last used it, 0 if not known yet.
     pub(crate) pid: u32,
+    /// Process at the other end, of a Unix socket only.
+    pub(crate) peer_pid: u32,
+    /// What this end seems to be while no message told: who spoke first.
+    hint: Option<Role>,
+    /// The unconnected socket that this one stands for a peer of.
+    parent: Option<u64>,
+    /// Time of the last event.
+    used_us: u64,
     /// Entity of that process.
     pub(crate) entity: Option<u64>,
     /// Entity of the other end, once it is a process.
@@ -54,9 +70,60 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
+    fn new(
+        (netns, transport): Space,
+        (local, remote): (SocketAddr, SocketAddr),
+        pid: u32,
+        role: Option<Role>,
+        settings: &Arc<Settings>,
+        now_us: u64,
+    ) -> Self {
+        Self {
+            netns,
+            transport,
+            local,
+            remote,
+            pid,
+            peer_pid: 0,
+            hint: None,
+            parent: None,
+            used_us: now_us,
+            entity: None,
+            peer: None,
+            connection: Connection::new(role, kind_of(transport), Arc::clone(settings)),
+            policy: Policy::Prefix,
+            ignored: false,
+            met_us: now_us,
+            closed_us: None,
+            traffic: Traffic::default(),
+            min_rtt_us: 0,
+            retransmits: 0,
+            retransmits_before: 0,
+            last_egress: None,
+        }
+    }
+
+    /// The socket in the kernel.
+    pub(crate) fn cookie(&self, key: u64) -> u64 {
+        self.parent.unwrap_or(key)
+    }
+
     /// Role of this end, as far as it is known.
     pub(crate) fn role(&self) -> Option<Role> {
-        self.connection.role()
+        self.connection.role().or(self.hint)
+    }
+
+    /// Bytes moved at this time. Whoever speaks first in datagrams is the client, as a rule; a message knows better.
+    pub(crate) fn used(&mut self, egress: bool, now_us: u64) {
+        self.used_us = now_us;
+        if self.transport == abi::TRANSPORT_UDP && self.hint.is_none() {
+            self.hint = Some(if egress { Role::Client } else { Role::Server });
+        }
+    }
+
+    /// Whether it is an end of a Unix socket.
+    pub(crate) fn is_unix(&self) -> bool {
+        is_unix(self.transport)
     }
 }
 
@@ -65,15 +132,40 @@ fn address(bytes: [u8; 16], port: u16) -> SocketAddr {
     SocketAddr::new(Ipv6Addr::from(bytes).to_canonical(), port)
 }
 
+fn is_unix(transport: u32) -> bool {
+    transport == abi::TRANSPORT_UNIX_STREAM || transport == abi::TRANSPORT_UNIX_DATAGRAM
+}
+
+fn kind_of(transport: u32) -> Transport {
+    match transport {
+        abi::TRANSPORT_UDP | abi::TRANSPORT_UNIX_DATAGRAM => Transport::Datagram,
+        _ => Transport::Stream,
+    }
+}
+
+/// Key of the socket that stands for a peer of an unconnected one.
+fn peer_key(cookie: u64, peer: SocketAddr) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (cookie, peer).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// A transport's number space of ports, in a network namespace.
+type Space = (u32, u32);
+
 /// All sockets.
 pub(crate) struct Sockets {
     by_cookie: HashMap<u64, Socket>,
-    /// (network namespace, local, remote) → cookie.
-    by_tuple: HashMap<(u32, SocketAddr, SocketAddr), u64>,
-    /// (local, remote) → cookie, in any network namespace; without loopback, which each namespace has.
-    by_addresses: HashMap<(SocketAddr, SocketAddr), u64>,
-    /// (network namespace, port) → process that listens.
-    listeners: HashMap<(u32, u16), u32>,
+    /// Local and remote end → cookie.
+    by_tuple: HashMap<(Space, SocketAddr, SocketAddr), u64>,
+    /// Transport, local and remote end → cookie, in any network namespace; without loopback, which each namespace has.
+    by_addresses: HashMap<(u32, SocketAddr, SocketAddr), u64>,
+    /// Port → process that listens, or has an unconnected socket there.
+    listeners: HashMap<(Space, u16), u32>,
+    /// Unix sockets: cookie → cookie of the other end.
+    pairs: HashMap<u64, u64>,
+    /// Unconnected sockets: cookie → keys of their peers.
+    children: HashMap<u64, Vec<u64>>,
     limit: usize,
 }
 
@@ -95,6 +187,8 @@ impl Sockets {
             by_tuple: HashMap::new(),
             by_addresses: HashMap::new(),
             listeners: HashMap::new(),
+            pairs: HashMap::new(),
+            children: HashMap::new(),
             limit,
         }
     }
@@ -103,8 +197,12 @@ impl Sockets {
     pub(crate) fn meet(&mut self, event: &abi::SocketEvent, settings: &Arc<Settings>, now_us: u64) -> Met {
         let local = address(event.local_address, event.local_port);
         let remote = address(event.remote_address, event.remote_port);
+        let space = (event.netns, event.transport);
+        let is_open = event.transport == abi::TRANSPORT_UDP && event.remote_port == 0;
+        if event.role == abi::ROLE_LISTENER || (is_open && event.local_port != 0) {
+            self.listeners.insert((space, event.local_port), event.header.pid);
+        }
         if event.role == abi::ROLE_LISTENER {
-            self.listeners.insert((event.netns, event.local_port), event.header.pid);
             return Met::Listener;
         }
         if self.by_cookie.len() >= self.limit && !self.by_cookie.contains_key(&event.cookie) {
@@ -113,56 +211,87 @@ impl Sockets {
         let role = match event.role {
             abi::ROLE_CLIENT => Some(Role::Client),
             abi::ROLE_SERVER => Some(Role::Server),
-            _ => self.role_by_listeners(event.netns, local, remote),
+            _ if event.transport == abi::TRANSPORT_TCP => self.role_by_listeners(space, local, remote),
+            _ => None,
         };
-        self.by_tuple.insert((event.netns, local, remote), event.cookie);
-        if !local.ip().is_loopback() {
-            self.by_addresses.insert((local, remote), event.cookie);
+        if event.peer_cookie != 0 {
+            self.pairs.insert(event.cookie, event.peer_cookie);
+            self.pairs.insert(event.peer_cookie, event.cookie);
         }
         let known = self.by_cookie.remove(&event.cookie);
         let pid = if event.header.pid != 0 { event.header.pid } else { known.as_ref().map_or(0, |known| known.pid) };
-        let known_traffic = known.as_ref().map_or_else(Traffic::default, |known| known.traffic);
-        let connection = known.map(|known| known.connection).unwrap_or_else(|| {
-            let mut connection = Connection::new(role, Transport::Stream, Arc::clone(settings));
-            if event.from_start != 0 {
-                connection.start_at(true, event.send_seq);
-                connection.start_at(false, event.receive_seq);
+        let mut socket = Socket {
+            traffic: known.as_ref().map_or_else(Traffic::default, |known| known.traffic),
+            // Of one end that became known by its place.
+            peer_pid: event.peer_pid,
+            ignored: u32::from(event.policy) == abi::POLICY_IGNORE,
+            ..Socket::new(space, (local, remote), pid, role, settings, now_us)
+        };
+        match known {
+            Some(known) => socket.connection = known.connection,
+            None if event.from_start != 0 => {
+                socket.connection.start_at(true, event.send_seq);
+                socket.connection.start_at(false, event.receive_seq);
             }
-            connection
-        });
-        self.by_cookie.insert(
-            event.cookie,
-            Socket {
-                netns: event.netns,
-                local,
-                remote,
-                pid,
-                entity: None,
-                peer: None,
-                connection,
-                policy: Policy::Prefix,
-                ignored: u32::from(event.policy) == abi::POLICY_IGNORE,
-                met_us: now_us,
-                closed_us: None,
-                traffic: known_traffic,
-                min_rtt_us: 0,
-                retransmits: 0,
-                retransmits_before: 0,
-                last_egress: None,
-            },
-        );
+            None => {}
+        }
+        self.insert(event.cookie, socket);
         Met::Connection
     }
 
+    /// The socket that stands for a peer of an unconnected one; `None` if that one is not known, or the table is full.
+    pub(crate) fn peer_socket(
+        &mut self,
+        cookie: u64,
+        peer: ([u8; 16], u16),
+        settings: &Arc<Settings>,
+        now_us: u64,
+    ) -> Option<u64> {
+        let remote = address(peer.0, peer.1);
+        let key = peer_key(cookie, remote);
+        if self.by_cookie.contains_key(&key) {
+            return Some(key);
+        }
+        let parent = self.by_cookie.get(&cookie)?;
+        let space = (parent.netns, parent.transport);
+        let child = Socket {
+            parent: Some(cookie),
+            ignored: parent.ignored,
+            ..Socket::new(space, (parent.local, remote), parent.pid, None, settings, now_us)
+        };
+        if self.by_cookie.len() >= self.limit {
+            return None;
+        }
+        self.children.entry(cookie).or_default().push(key);
+        self.insert(key, child);
+        Some(key)
+    }
+
+    fn insert(&mut self, cookie: u64, socket: Socket) {
+        if !socket.is_unix() {
+            let space = (socket.netns, socket.transport);
+            self.by_tuple.insert((space, socket.local, socket.remote), cookie);
+            if !socket.local.ip().is_loopback() {
+                self.by_addresses.insert((socket.transport, socket.local, socket.remote), cookie);
+            }
+        }
+        self.by_cookie.insert(cookie, socket);
+    }
+
     /// The side whose port is listened on is the server.
-    fn role_by_listeners(&self, netns: u32, local: SocketAddr, remote: SocketAddr) -> Option<Role> {
-        if self.listeners.contains_key(&(netns, local.port())) {
+    fn role_by_listeners(&self, space: Space, local: SocketAddr, remote: SocketAddr) -> Option<Role> {
+        if self.listeners.contains_key(&(space, local.port())) {
             return Some(Role::Server);
         }
-        if remote.ip().is_loopback() && self.listeners.contains_key(&(netns, remote.port())) {
+        if remote.ip().is_loopback() && self.listeners.contains_key(&(space, remote.port())) {
             return Some(Role::Client);
         }
         None
+    }
+
+    /// Keys of the peers of an unconnected socket.
+    pub(crate) fn children_of(&self, cookie: u64) -> Vec<u64> {
+        self.children.get(&cookie).cloned().unwrap_or_default()
     }
 
     pub(crate) fn get_mut(&mut self, cookie: u64) -> Option<&mut Socket> {
@@ -175,20 +304,29 @@ impl Sockets {
 
     /// Cookie of the other end, if it is on this host: in the same network namespace, or in another one under the same
     /// addresses (veth without translation).
-    pub(crate) fn peer_of(&self, socket: &Socket) -> Option<u64> {
-        let here = self.by_tuple.get(&(socket.netns, socket.remote, socket.local));
-        here.or_else(|| self.by_addresses.get(&(socket.remote, socket.local))).copied()
+    pub(crate) fn peer_of(&self, socket: &Socket, cookie: u64) -> Option<u64> {
+        if socket.is_unix() {
+            return self.pairs.get(&cookie).copied();
+        }
+        let here = self.by_tuple.get(&((socket.netns, socket.transport), socket.remote, socket.local));
+        here.or_else(|| self.by_addresses.get(&(socket.transport, socket.remote, socket.local))).copied()
     }
 
     /// Process that listens where this client's connection goes, on this host.
     pub(crate) fn listener_of_remote(&self, socket: &Socket) -> Option<u32> {
         let is_here = socket.remote.ip().is_loopback() || socket.remote.ip() == socket.local.ip();
-        is_here.then(|| self.listeners.get(&(socket.netns, socket.remote.port())).copied()).flatten()
+        let key = ((socket.netns, socket.transport), socket.remote.port());
+        is_here.then(|| self.listeners.get(&key).copied()).flatten()
     }
 
     /// Process that listens on this server socket's port.
     pub(crate) fn listener_of_local(&self, socket: &Socket) -> Option<u32> {
-        self.listeners.get(&(socket.netns, socket.local.port())).copied()
+        self.listeners.get(&((socket.netns, socket.transport), socket.local.port())).copied()
+    }
+
+    /// Sockets whose end no event tells: those of datagrams and of Unix.
+    pub(crate) fn has_silent_ends(&self) -> bool {
+        self.by_cookie.values().any(|socket| socket.transport != abi::TRANSPORT_TCP && socket.closed_us.is_none())
     }
 
     /// The socket is gone; it is remembered for a while.
@@ -198,20 +336,29 @@ impl Sockets {
         }
     }
 
-    /// Forgets sockets that were closed a while ago.
+    /// Forgets sockets that were closed a while ago, and peers that have been silent.
     pub(crate) fn expire(&mut self, now_us: u64) {
-        let (by_tuple, by_addresses) = (&mut self.by_tuple, &mut self.by_addresses);
-        self.by_cookie.retain(|cookie, socket| {
-            let keep = socket.closed_us.is_none_or(|closed| closed + LINGER_US > now_us);
-            let tuple = (socket.netns, socket.local, socket.remote);
-            if !keep && by_tuple.get(&tuple) == Some(cookie) {
+        let Self { by_cookie, by_tuple, by_addresses, pairs, children, .. } = self;
+        by_cookie.retain(|cookie, socket| {
+            let idle = socket.parent.is_some() && socket.used_us + PEER_IDLE_US <= now_us;
+            let keep = socket.closed_us.map_or(!idle, |closed| closed + LINGER_US > now_us);
+            if keep {
+                return true;
+            }
+            let tuple = ((socket.netns, socket.transport), socket.local, socket.remote);
+            if by_tuple.get(&tuple) == Some(cookie) {
                 by_tuple.remove(&tuple);
             }
-            let addresses = (socket.local, socket.remote);
-            if !keep && by_addresses.get(&addresses) == Some(cookie) {
+            let addresses = (socket.transport, socket.local, socket.remote);
+            if by_addresses.get(&addresses) == Some(cookie) {
                 by_addresses.remove(&addresses);
             }
-            keep
+            pairs.remove(cookie);
+            children.remove(cookie);
+            if let Some(siblings) = socket.parent.and_then(|parent| children.get_mut(&parent)) {
+                siblings.retain(|child| child != cookie);
+            }
+            false
         });
     }
 

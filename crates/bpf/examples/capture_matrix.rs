@@ -156,7 +156,8 @@ impl Setup {
         let recorder = follow(&bpf, &mut driver, Duration::from_millis(2));
         let counters = bpf.counters();
         let text = std::fs::read_to_string(&log).expect("the driver's log");
-        outcome.check("the driver came to its end", text.ends_with("end\n").then(String::new).ok_or("it did not".into()));
+        outcome
+            .check("the driver came to its end", text.ends_with("end\n").then(String::new).ok_or("it did not".into()));
         let lost = counters.ring_full_data + counters.ring_full_other + counters.user_copy_failed + counters.map_full;
         outcome.check(
             "nothing was lost",
@@ -195,7 +196,8 @@ impl Setup {
                 unseen += call.length;
                 continue;
             }
-            let got = seen.next().ok_or(format!("a call of {} bytes is missing: {cookie} {}", call.length, call.flags))?;
+            let got =
+                seen.next().ok_or(format!("a call of {} bytes is missing: {cookie} {}", call.length, call.flags))?;
             let event = &got.event;
             if event.length != call.length {
                 return Err(format!("length {} instead of {} (flags {})", event.length, call.length, call.flags));
@@ -285,7 +287,9 @@ impl Setup {
         let ascending = of_socket.windows(2).all(|two| two[0].event.counter < two[1].event.counter);
         outcome.check(
             "64 KiB ring: each call once",
-            ascending.then(|| format!("{} of {messages} sends", of_socket.len())).ok_or("a counter came twice".to_owned()),
+            ascending
+                .then(|| format!("{} of {messages} sends", of_socket.len()))
+                .ok_or("a counter came twice".to_owned()),
         );
     }
 }

@@ -12,6 +12,9 @@ pub(crate) fn run(options: &AgentOptions) -> anyhow::Result<()> {
     if let Some(name) = &options.name {
         config.name.clone_from(name);
     }
+    if let Some(level) = &options.capture_level {
+        config.capture_level.clone_from(level);
+    }
     if options.common.supervised {
         privileges::end_with_parent()?;
     }

@@ -68,6 +68,9 @@ pub(crate) struct AgentOptions {
     /// Name of this agent; the host's name if absent
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Kernel hooks that see socket calls: A, B, C or D (none); the best that works if absent
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) capture_level: Option<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -77,6 +80,9 @@ pub(crate) struct UpOptions {
     /// Name of the agent; the host's name if absent
     #[arg(long)]
     pub(crate) name: Option<String>,
+    /// Kernel hooks that see socket calls: A, B, C or D (none); the best that works if absent
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) capture_level: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -110,4 +116,10 @@ pub(crate) struct DoctorOptions {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+    /// Check this capture level: A, B or C; the best that works if absent
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) capture_level: Option<hadal_bpf::Level>,
+    /// Address of the server's API, which is asked for losses of the last hour
+    #[arg(long, default_value = "http://127.0.0.1:20416", env = "HADAL_URL")]
+    pub(crate) url: String,
 }

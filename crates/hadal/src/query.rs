@@ -23,18 +23,27 @@ struct Table {
 
 /// Asks the server and prints the answer.
 pub(crate) fn run(options: &QueryOptions) -> anyhow::Result<()> {
-    let url = format!("{}/v1/query", options.url.trim_end_matches('/'));
+    print!("{}", render(&ask(&options.url, &options.db, &options.sql)?, options.format));
+    Ok(())
+}
+
+/// The rows that a statement gives, as text.
+pub(crate) fn rows(url: &str, db: &str, sql: &str) -> anyhow::Result<Vec<Vec<String>>> {
+    Ok(ask(url, db, sql)?.values.iter().map(|row| row.iter().map(text).collect()).collect())
+}
+
+fn ask(server: &str, db: &str, sql: &str) -> anyhow::Result<Table> {
+    let url = format!("{}/v1/query", server.trim_end_matches('/'));
     let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-    let body = json!({"db": options.db, "sql": options.sql}).to_string();
+    let body = json!({"db": db, "sql": sql}).to_string();
     let mut response = agent.post(&url).content_type("application/json").send(body).with_context(|| {
-        format!("no server answers at {}: start it with `hadal up`, or name another one with --url", options.url)
+        format!("no server answers at {}: start it with `hadal up`, or name another one with --url", server)
     })?;
     let text =
         response.body_mut().with_config().limit(1 << 30).read_to_string().context("the answer does not arrive")?;
     let answer: Answer = serde_json::from_str(&text).with_context(|| format!("{url} is not a Hadal server"))?;
     let Some(table) = answer.result else { bail!("{}: {}", answer.status, answer.description) };
-    print!("{}", render(&table, options.format));
-    Ok(())
+    Ok(table)
 }
 
 fn render(table: &Table, format: OutputFormat) -> String {

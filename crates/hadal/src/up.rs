@@ -80,6 +80,7 @@ fn agent_arguments(options: &UpOptions, agents: SocketAddr) -> Vec<String> {
     let config = options.server.common.config.as_ref().map(|path| path.display().to_string());
     arguments.extend(config.into_iter().flat_map(|path| ["--config".to_owned(), path]));
     arguments.extend(options.name.iter().flat_map(|name| ["--name".to_owned(), name.clone()]));
+    arguments.extend(options.capture_level.iter().flat_map(|level| ["--capture-level".to_owned(), level.clone()]));
     arguments
 }
 

@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod cgroup;
+mod go;
 mod process;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
+pub use go::goroutine_offsets;
 pub use process::{is_named, pids, process_facts, resolve};
 pub use usage::Usage;
 

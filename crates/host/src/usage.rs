@@ -19,13 +19,13 @@ impl Default for Usage {
 }
 
 impl Usage {
-    /// Share of one core used since the last call.
-    pub fn cpu_ratio(&mut self) -> f64 {
+    /// CPU seconds used since the last call, and the seconds that have passed.
+    pub fn cpu_time(&mut self) -> (f64, f64) {
         let now = Self::default();
         let seconds = now.at.duration_since(self.at).as_secs_f64();
         let used = now.ticks.saturating_sub(self.ticks) as f64 / TICKS;
         *self = now;
-        if seconds > 0.0 { used / seconds } else { 0.0 }
+        (used, seconds)
     }
 
     /// Resident memory in bytes.

@@ -117,6 +117,12 @@ pub struct StatusRequest {
     /// Version of the settings in use.
     #[prost(uint64, tag = "6")]
     pub settings_version: u64,
+    /// Share of one core that the kernel programs use, estimated.
+    #[prost(double, tag = "7")]
+    pub kernel_cpu_ratio: f64,
+    /// What is left out to stay inside the CPU budget, in words; empty if nothing is.
+    #[prost(string, tag = "8")]
+    pub shedding: String,
 }
 
 /// The server's answer to a status.

@@ -160,6 +160,20 @@ named_enum! {
         UserCopyFailed => "user_copy_failed",
         /// A map of the kernel programs was full.
         MapFull => "map_full",
+        /// A call of a socket whose identity had no room in the ring buffer.
+        SocketUnannounced => "socket_unannounced",
+        /// A kernel program did not run because it ran on that CPU already.
+        Recursion => "recursion",
+        /// Threads used a socket at the same time: the order of their bytes is not sure.
+        SequenceOverlap => "sequence_overlap",
+        /// A vector of messages or buffers was longer than what the capture level walks.
+        VectorCut => "vector_cut",
+        /// The payload was cut to stay inside the CPU budget.
+        PayloadShed => "payload_shed",
+        /// A call of an unimportant socket was left out to stay inside the CPU budget.
+        SocketShed => "socket_shed",
+        /// A call of a new socket was left out because the CPU budget's hard limit was passed.
+        CaptureShed => "capture_shed",
         /// A socket event arrived for a connection beyond the agent's limit.
         ConnectionTableFull => "connection_table_full",
         /// Bytes waiting for an earlier segment exceeded the limit of the stream.
@@ -182,5 +196,54 @@ named_enum! {
         EndpointLimit => "endpoint_limit",
         /// A time stamp too far in the future or older than what is kept.
         TimeRejected => "time_rejected",
+    }
+}
+
+impl LossCause {
+    /// What it means and what can be done, in words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::RingFull => "The buffer between kernel and agent was full: raise ring_bytes.",
+            Self::UserCopyFailed => {
+                "A payload was paged out when it was read; the call counts, its content is unknown."
+            }
+            Self::MapFull => "A kernel map was full.",
+            Self::SocketUnannounced => {
+                "A new socket's identity had no room in the buffer between kernel and agent: raise ring_bytes."
+            }
+            Self::SocketShed => {
+                "Calls of unknown or encrypted protocols and of Unix sockets were left out to stay inside cpu_percent."
+            }
+            Self::Recursion => "A kernel program was interrupted by itself; the call inside it was not seen.",
+            Self::SequenceOverlap => "Threads used one socket at the same time; the order of their bytes is not sure.",
+            Self::VectorCut => "A call had more messages or buffers than this capture level walks.",
+            Self::PayloadShed => "Payload was cut to stay inside cpu_percent.",
+            Self::CaptureShed => {
+                "New connections were left out because cpu_hard_percent was passed; metrics lack them."
+            }
+            Self::ConnectionTableFull => "More connections than max_sockets, or their start was lost.",
+            Self::StreamBufferFull => "Too many bytes waited for an earlier segment of a connection.",
+            Self::StreamGap => "Bytes of a connection are missing.",
+            Self::ParserLost => "A connection was not understood for a while, and was picked up again.",
+            Self::PairingTableFull => "Too many open requests on one connection.",
+            Self::LogShed => "Rows of the request log beyond log_rows_per_second; the metrics have them.",
+            Self::QueueFull => "The server was away or slow for too long.",
+            Self::BatchRefused => "The server refused rows.",
+            Self::EntityLimit => "More entities than max_entities; they count as ~other.",
+            Self::EndpointLimit => "More endpoints of a service than max_endpoints; they count as ~other.",
+            Self::TimeRejected => "Rows with a time too far ahead or older than what is kept.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod loss_tests {
+    use super::LossCause;
+
+    #[test]
+    fn every_cause_is_described() {
+        for cause in LossCause::ALL {
+            assert!(cause.describe().ends_with('.'), "{cause}");
+        }
     }
 }

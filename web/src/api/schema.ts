@@ -9,10 +9,12 @@ export interface AgentLine {
   events_rate: number;
   host: string;
   kernel: string;
+  kernel_cpu_ratio: number;
   last_seen_s: number;
   loss: CauseLine[];
   requests_rate: number;
   rss_bytes: number;
+  shedding: string;
   /** `running` or `lost`. */
   state: string;
   version: string;

@@ -12,7 +12,8 @@ impl Pipeline {
     /// The edge a socket is an end of; `None` while its role is not known, or if either end is not recorded.
     pub(super) fn edge_of(&mut self, cookie: u64) -> Option<Edge> {
         let socket = self.sockets.get(cookie)?;
-        if socket.ignored {
+        // Of Unix sockets only those that speak a known protocol: the rest is the host's own murmur.
+        if socket.ignored || (socket.is_unix() && socket.connection.protocol().is_none()) {
             return None;
         }
         let is_client = socket.role()? == Role::Client;
@@ -34,9 +35,10 @@ impl Pipeline {
         }
         let listener = if is_client { None } else { self.sockets.listener_of_local(socket) };
         let pid = if socket.pid != 0 { socket.pid } else { listener? };
-        let local = socket.local.ip();
+        let (local, is_unix) = (socket.local.ip(), socket.is_unix());
         let entity = match self.process_entity(pid) {
             Some(entity) => entity,
+            None if is_unix => return None,
             None => self.address_entity(local, !is_client),
         };
         self.sockets.get_mut(cookie)?.entity = Some(entity);
@@ -49,20 +51,26 @@ impl Pipeline {
         if let Some(entity) = socket.peer {
             return Some(entity);
         }
-        let remote = socket.remote.ip();
+        let (remote, is_unix, unix_peer) = (socket.remote.ip(), socket.is_unix(), socket.peer_pid);
+        let kernel_cookie = socket.cookie(cookie);
         let listener = if peer_is_server { self.sockets.listener_of_remote(socket) } else { None };
-        let peer = self.sockets.peer_of(socket).and_then(|peer| self.sockets.get(peer).map(|found| (peer, found)));
+        let peer =
+            self.sockets.peer_of(socket, cookie).and_then(|peer| self.sockets.get(peer).map(|found| (peer, found)));
         let found_pid = peer.as_ref().map_or(0, |(_, found)| found.pid);
         // Known from when its process was alive, which it may not be any more.
         let found_entity = peer.as_ref().and_then(|(_, found)| found.entity);
-        let pid = if found_pid != 0 { Some(found_pid) } else { listener };
+        let named = if unix_peer != 0 { Some(unix_peer) } else { listener };
+        let pid = if found_pid != 0 { Some(found_pid) } else { named };
         if peer.is_some_and(|(_, found)| found.ignored) || pid.is_some_and(|pid| self.ignored.contains(&pid)) {
             self.sockets.get_mut(cookie)?.ignored = true;
-            self.decisions.push(Decision::Socket(cookie, Policy::Ignore));
+            // An unconnected socket has other peers too.
+            if kernel_cookie == cookie {
+                self.decisions.push(Decision::Socket(cookie, Policy::Ignore));
+            }
             return None;
         }
         let Some(entity) = found_entity.or_else(|| pid.and_then(|pid| self.process_entity(pid))) else {
-            return Some(self.address_entity(remote, peer_is_server));
+            return (!is_unix).then(|| self.address_entity(remote, peer_is_server));
         };
         // A listener's process may hand the connection to another one; only the connection's own user is final.
         if found_pid != 0 || found_entity.is_some() {
@@ -73,6 +81,9 @@ impl Pipeline {
 
     fn process_entity(&mut self, pid: u32) -> Option<u64> {
         let facts = self.processes.facts(pid, &*self.source)?;
+        if let Some(layout) = self.processes.ask_go(pid, &*self.source) {
+            self.decisions.push(Decision::Go(pid, layout));
+        }
         Some(self.entities.intern(process_entity(&self.agent, &self.host, &facts)))
     }
 

@@ -27,10 +27,19 @@ impl ProcessSource for Two {
     fn resolve(&self, path: &str) -> String {
         path.to_owned()
     }
+
+    fn go_layout(&self, _: u32) -> Option<GoLayout> {
+        None
+    }
 }
 
 fn pipeline() -> Pipeline {
     Pipeline::new(&AgentConfig::default(), "agent", "host", 1, Box::new(Two))
+}
+
+/// An event of zeroes; no kernel event is longer than this.
+fn zeroed<T: abi::Plain>() -> T {
+    abi::read(&[0; 1024]).unwrap()
 }
 
 fn header(pid: u32, kind: u32, time_us: u64) -> Header {
@@ -47,18 +56,14 @@ fn socket(cookie: u64, pid: u32, role: u32, local_port: u16, remote_port: u16) -
         cookie,
         netns: 1,
         family: 2,
-        policy: 0,
+        transport: abi::TRANSPORT_TCP,
         role,
         state: 1,
         local_address: address(1),
         remote_address: address(1),
         local_port,
         remote_port,
-        connect_us: 0,
-        from_start: 0,
-        send_seq: 0,
-        receive_seq: 0,
-        reserved: 0,
+        ..zeroed()
     }
 }
 
@@ -66,18 +71,13 @@ fn data(pipeline: &mut Pipeline, cookie: u64, pid: u32, egress: bool, time_us: u
     let event = DataEvent {
         header: header(pid, abi::EVENT_DATA, time_us),
         cookie,
-        context: 0,
-        counter: 0,
         seq: 1,
         length: bytes.len() as u32,
         captured: bytes.len() as u32,
-        direction: u32::from(egress),
+        direction: u16::from(egress),
         srtt_us: 50,
-        retransmits: 0,
-        send_window: 0,
-        receive_window: 0,
         min_rtt_us: 40,
-        reserved: 0,
+        ..zeroed()
     };
     pipeline.event(Event::Data(event, bytes));
 }
@@ -244,7 +244,7 @@ fn beyond_the_limit_rows_of_the_log_are_shed_and_counted_but_metrics_are_not() {
 fn closed_sockets_and_exited_processes_are_forgotten() {
     let mut pipeline = pipeline();
     pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
-    let close = CloseEvent { header: header(CLIENT, abi::EVENT_CLOSE, SECOND), cookie: 1, retransmits: 0, srtt_us: 0 };
+    let close = CloseEvent { header: header(CLIENT, abi::EVENT_CLOSE, SECOND), cookie: 1, ..zeroed() };
     pipeline.event(Event::Close(close));
     pipeline.event(Event::Fork(ProcessEvent {
         header: header(CLIENT, abi::EVENT_FORK, SECOND),

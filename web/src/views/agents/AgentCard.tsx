@@ -60,6 +60,7 @@ function Summary({ agent }: { agent: Agent }) {
     <span className="agent-notes">
       {lost > 0 && <span className="chip slow">{count(lost)} lost</span>}
       {unlogged > 0 && <span className="chip" title="Counted, but missing in the list of requests">{count(unlogged)} not logged</span>}
+      {agent.shedding !== '' && <span className="chip slow" title="Left out to stay inside the CPU budget (cpu_percent)">sheds {agent.shedding}</span>}
       {lacking > 0 && <span className="chip slow">{lacking} of {agent.capabilities.length} capabilities lacking</span>}
     </span>
   );
@@ -78,6 +79,7 @@ export function AgentCard({ agent, open, when }: { agent: Agent; open: boolean; 
             <Figure name="Requests">{rate(agent.requests_rate)}</Figure>
             <Figure name="Events">{rate(agent.events_rate, 'ev')}</Figure>
             <Figure name="CPU">{ratio(agent.cpu_ratio)}</Figure>
+            <Figure name="In kernel">{ratio(agent.kernel_cpu_ratio)}</Figure>
             <Figure name="Memory">{bytes(agent.rss_bytes)}</Figure>
           </dl>
         </summary>
