@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
 demo_packages=(nginx-light redis-server python3 python3-redis)
-test_packages=(nginx-light redis-server python3 python3-redis bind9 bind9-dnsutils python3-dnspython chromium curl wrk iproute2)
+test_packages=(nginx-light redis-server python3 python3-redis bind9 bind9-dnsutils python3-dnspython chromium curl wrk iproute2 binutils qemu-system-x86)
 
 # libchdb: the engine of the embedded store, pinned by version and checksum.
 chdb_version=26.7.3-stable.1
@@ -20,6 +20,8 @@ fail() { say "$*"; exit 1; }
 provides() {
     case $1 in
     nginx-light) command -v nginx >/dev/null ;;
+    binutils) command -v strip >/dev/null ;;
+    qemu-system-x86) command -v qemu-system-x86_64 >/dev/null ;;
     *) dpkg -s "$1" >/dev/null 2>&1 || command -v "$1" >/dev/null ;;
     esac
 }
@@ -68,10 +70,34 @@ install_chdb() {
     rm -rf "$work"
 }
 
+# Debian's kernels of other series, which tests boot in an emulator; not installed.
+install_kernels() {
+    local kernels=$cache/kernels work series package
+    [ -e "$kernels/6.1/vmlinuz" ] && [ -e "$kernels/6.12/vmlinuz" ] && [ -e "$kernels/busybox" ] && return
+    command -v apt-get >/dev/null || fail "the tests boot Debian's kernels 6.1 and 6.12: put them at $kernels/6.1/vmlinuz and $kernels/6.12/vmlinuz, and a static busybox at $kernels/busybox"
+    work=$(mktemp -d)
+    chmod 755 "$work"
+    apt-cache show busybox-static >/dev/null 2>&1 || apt-get update -qq >/dev/null
+    for series in 6.1 6.12; do
+        package=$(apt-cache pkgnames "linux-image-$series." | grep -E -- '-cloud-amd64$' | sort -V | tail -1)
+        [ -n "$package" ] || fail "Debian has no kernel $series for the tests"
+        say "fetching $package for the tests"
+        (cd "$work" && apt-get download -qq "$package" >/dev/null 2>&1 && dpkg -x "$package"_*.deb "$series") || fail "could not fetch $package"
+        mkdir -p "$kernels/$series"
+        cp "$work/$series"/boot/vmlinuz-* "$kernels/$series/vmlinuz"
+    done
+    (cd "$work" && apt-get download -qq busybox-static >/dev/null 2>&1 && dpkg -x busybox-static_*.deb busybox) || fail "could not fetch busybox-static"
+    cp "$work/busybox/bin/busybox" "$kernels/busybox"
+    rm -rf "$work"
+}
+
 case ${1:-build} in
 build) install_packages "${build_packages[@]}" ;;
 demo) install_packages "${build_packages[@]}" "${demo_packages[@]}" ;;
-test) install_packages "${build_packages[@]}" "${test_packages[@]}" ;;
+test)
+    install_packages "${build_packages[@]}" "${test_packages[@]}"
+    install_kernels
+    ;;
 *) fail "usage: setup.sh [build|demo|test]" ;;
 esac
 need_tool cargo "install Rust 1.95 or newer, with cargo, rustfmt and clippy"

@@ -168,6 +168,10 @@ class Hadal:
             "server": ["--http", f"127.0.0.1:{self.http}", "--agents", f"127.0.0.1:{self.agents}", "--data", self.data],
             "agent": ["--server", server or f"http://127.0.0.1:{self.agents}", "--name", "test"],
         }[command]
+        if "cpu_percent" not in config:
+            # Unoptimised, on a busy machine: what tests count must not be shed.
+            budget = "[agent]\ncpu_percent = 1000\ncpu_hard_percent = 1000\n"
+            config = config.replace("[agent]\n", budget) if "[agent]\n" in config else config + budget
         if config:
             path = test.work / f"hadal-{self.http}.toml"
             path.write_text(config)

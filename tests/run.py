@@ -15,7 +15,7 @@ import tempfile
 
 import harness
 
-CASES = ["demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "browser"]
+CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "browser"]
 
 
 def find_binary():
@@ -56,7 +56,9 @@ def main():
     folder = pathlib.Path(tempfile.mkdtemp(prefix="hadal-bin-"))
     try:
         folder.chmod(0o755)
-        binary = shutil.copy(find_binary(), folder / "hadal")
+        found = find_binary()
+        binary = shutil.copy(found, folder / "hadal")
+        os.environ.setdefault("HADAL_EXAMPLES", str(found.parent / "examples"))
         # A signal ends the running test as a failure would: programs are stopped.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         outcomes = [harness.run(name, body, binary) for name, body in chosen]

@@ -1,7 +1,8 @@
 //! Captures what `tests/capture/calls.c` does and compares it with what that program wrote down.
 //!
 //! `capture_matrix LEVEL DRIVER FOLDER` prints a line per scenario and ends with `N passed, N failed`. It needs root and
-//! runs as the only program of a small virtual machine as well.
+//! runs as the only program of a small virtual machine as well. `capture_matrix LEVEL goroutines PROGRAM` does the same with
+//! `tests/capture/goroutines`, for the numbers of goroutines.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -113,6 +114,12 @@ fn main() {
         std::process::exit(2);
     };
     let level: Level = level.parse().expect("a level");
+    if driver == "goroutines" {
+        let mut outcome = Outcome::default();
+        outcome.check("numbers of goroutines", goroutines(level, Path::new(folder)));
+        println!("{} passed, {} failed", outcome.passed, outcome.failed);
+        std::process::exit(i32::from(outcome.failed > 0));
+    }
     let setup = Setup { level, driver: PathBuf::from(driver), folder: PathBuf::from(folder) };
     let mut outcome = Outcome::default();
     setup.matrix(&mut outcome);
@@ -291,6 +298,36 @@ impl Setup {
                 .then(|| format!("{} of {messages} sends", of_socket.len()))
                 .ok_or("a counter came twice".to_owned()),
         );
+    }
+}
+
+/// Each event carries the goroutine that made the call, and that one's maker.
+fn goroutines(level: Level, program: &Path) -> Result<String, String> {
+    let mut command = Command::new(program);
+    let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
+    let mut bpf = Bpf::load(Config { level: Some(level), ..Config::default() }).expect("the level works");
+    let (goid, parent_goid) = hadal_host::goroutine_offsets(program.id()).ok_or("not seen to be Go")?;
+    bpf.set_go(program.id(), hadal_bpf::GoLayout { goid, parent_goid }).expect("the kernel is told");
+    program.stdin.take().expect("piped").write_all(b"go\n").expect("the program listens");
+    let recorder = follow(&bpf, &mut program, Duration::from_millis(2));
+    let lines = BufReader::new(program.stdout.take().expect("piped")).lines();
+    let (mut events, mut wrong) = (0, Vec::new());
+    for line in lines.map_while(Result::ok) {
+        let words: Vec<u64> = line.split(' ').skip(1).filter_map(|word| word.parse().ok()).collect();
+        let [cookie, number, maker] = words.as_slice() else { continue };
+        for seen in recorder.data.iter().filter(|seen| seen.event.cookie == *cookie) {
+            events += 1;
+            let found = (seen.event.goroutine, seen.event.parent_goroutine);
+            let knows_maker = parent_goid != 0;
+            if found.0 != *number || (knows_maker && found.1 != *maker) {
+                wrong.push(format!("{found:?} instead of {:?}", (number, maker)));
+            }
+        }
+    }
+    match wrong.first() {
+        None if events >= 1600 => Ok(format!("{events} events")),
+        None => Err(format!("only {events} events of 1600")),
+        Some(first) => Err(format!("{} of {events} events are wrong, such as {first}", wrong.len())),
     }
 }
 

@@ -23,9 +23,9 @@ pub fn goroutine_offsets(pid: u32) -> Option<(u32, u32)> {
 fn offsets_of(minor: u32) -> Option<(u32, u32)> {
     match minor {
         17..=20 => Some((152, 0)),
-        21..=22 => Some((152, 272)),
-        23..=24 => Some((160, 288)),
-        25..=27 => Some((152, 280)),
+        21..=22 | 25 => Some((152, 272)),
+        23..=24 => Some((160, 280)),
+        26..=27 => Some((152, 280)),
         _ => None,
     }
 }
