@@ -36,12 +36,17 @@ pub(super) struct Answers {
 /// What the SOA records of a message tell of a zone transfer.
 #[derive(Debug, Default)]
 pub(super) struct Zone {
+    /// Answers announced.
+    pub(super) announced: u16,
     /// Answers read.
     pub(super) records: u32,
     /// Serial numbers, in order.
     pub(super) serials: Vec<u32>,
+    /// The first answer is such a record.
     pub(super) starts: bool,
+    /// So is the second one.
     pub(super) second: bool,
+    /// So is the last one read.
     pub(super) ends: bool,
 }
 
@@ -64,6 +69,7 @@ impl Contents {
             return Err(Fault::Bad);
         }
         let mut contents = Self { header, questions: Vec::new(), answers: Answers::default(), edns: None };
+        contents.answers.zone.announced = header.answers;
         let read = contents.sections(&mut reader, message, max);
         let shown = !contents.questions.is_empty() || contents.answers.first.is_some() || header.is_of_query();
         match read {

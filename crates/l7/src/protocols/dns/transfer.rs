@@ -23,7 +23,7 @@ impl Transfer {
     pub(super) fn begins(response: &Message, kind: Option<u16>, zone: &Zone) -> bool {
         let transfer = matches!(kind, Some(types::AXFR | types::IXFR));
         // A lone SOA record says that there are no differences.
-        let current = kind == Some(types::IXFR) && zone.records == 1;
+        let current = kind == Some(types::IXFR) && zone.announced == 1;
         transfer && response.half == Half::Response && zone.starts && !current
     }
 
