@@ -15,7 +15,7 @@ import tempfile
 
 import harness
 
-CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "browser"]
+CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "sockets", "dns", "supervision", "errors", "hostile", "churn", "browser"]
 
 
 def find_binary():

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hadal_flow::Session;
 use hadal_model::sketch::Sketch;
-use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus};
+use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus, Transport};
 
 /// Name of the endpoint that stands for all beyond the limit.
 pub(crate) const OTHER_ENDPOINT: &str = "~other";
@@ -77,8 +77,15 @@ pub(crate) struct Network {
 
 /// A row of `application_map`: second, key, values.
 pub(crate) type ApplicationRow = (u32, ApplicationKey, Application);
+/// Key of a row of `network_map`, without its second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NetworkKey {
+    pub(crate) edge: Edge,
+    pub(crate) transport: Transport,
+}
+
 /// A row of `network_map`: second, key, values.
-pub(crate) type NetworkRow = (u32, Edge, Network);
+pub(crate) type NetworkRow = (u32, NetworkKey, Network);
 
 /// Names of endpoints by service, bounded per service.
 struct Endpoints {
@@ -109,7 +116,7 @@ impl Endpoints {
 /// Metrics being collected.
 pub(crate) struct Metrics {
     application: HashMap<(u32, ApplicationKey), Application>,
-    network: HashMap<(u32, Edge), Network>,
+    network: HashMap<(u32, NetworkKey), Network>,
     endpoints: Endpoints,
 }
 
@@ -137,8 +144,8 @@ impl Metrics {
         self.application.entry((second, key)).or_default().add(session);
     }
 
-    pub(crate) fn network(&mut self, second: u32, edge: Edge) -> &mut Network {
-        self.network.entry((second, edge)).or_default()
+    pub(crate) fn network(&mut self, second: u32, key: NetworkKey) -> &mut Network {
+        self.network.entry((second, key)).or_default()
     }
 
     /// Rows of the seconds before `second`.
@@ -146,7 +153,7 @@ impl Metrics {
         let application = self.application.extract_if(|(time, _), _| *time < second);
         let application = application.map(|((time, key), values)| (time, key, values)).collect();
         let network = self.network.extract_if(|(time, _), _| *time < second);
-        (application, network.map(|((time, edge), values)| (time, edge, values)).collect())
+        (application, network.map(|((time, key), values)| (time, key, values)).collect())
     }
 
     /// How often the limit of endpoints was hit since the last call.

@@ -13,11 +13,11 @@ use hadal_flow::{Origin, Output, PayloadNeed, Role, Segment, Session, Settings};
 use hadal_link::client::Outgoing;
 use hadal_link::control::EntityFacts;
 use hadal_model::catalog;
-use hadal_model::{LossCause, MessageType, ObservationPoint};
+use hadal_model::{LossCause, MessageType, ObservationPoint, Transport};
 use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
 
 use crate::config::AgentConfig;
-use crate::metrics::{ApplicationKey, Edge, Metrics};
+use crate::metrics::{ApplicationKey, Edge, Metrics, NetworkKey};
 use crate::processes::Processes;
 use crate::rows::{self, L7Row, L7Rows};
 use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
@@ -526,7 +526,7 @@ impl Pipeline {
             let Some(socket) = self.sockets.get_mut(cookie) else { continue };
             let traffic = std::mem::take(&mut socket.traffic);
             let is_open = socket.closed_us.is_none();
-            let row = self.metrics.network(second, edge);
+            let row = self.metrics.network(second, NetworkKey { edge, transport: transport_of(socket.transport) });
             let (tx, rx) = match edge.point {
                 ObservationPoint::ClientProcess => (traffic.egress_bytes, traffic.ingress_bytes),
                 _ => (traffic.ingress_bytes, traffic.egress_bytes),
@@ -542,6 +542,14 @@ impl Pipeline {
             row.rtt_sum += traffic.rtt_sum;
             row.rtt_count += traffic.rtt_count;
         }
+    }
+}
+
+fn transport_of(transport: u32) -> Transport {
+    match transport {
+        abi::TRANSPORT_UDP => Transport::Udp,
+        abi::TRANSPORT_UNIX_STREAM | abi::TRANSPORT_UNIX_DATAGRAM => Transport::Unix,
+        _ => Transport::Tcp,
     }
 }
 

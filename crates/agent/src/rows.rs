@@ -296,9 +296,9 @@ pub(crate) fn network(rows: &[NetworkRow]) -> Option<RecordBatch> {
     if rows.is_empty() {
         return None;
     }
-    let edges: Vec<_> = rows.iter().map(|(_, edge, _)| *edge).collect();
+    let edges: Vec<_> = rows.iter().map(|(_, key, _)| key.edge).collect();
     let mut columns = edge_columns(rows.iter().map(|(time, ..)| *time), &edges);
-    columns.push(words(rows.iter().map(|_| hadal_model::Transport::Tcp.as_str())));
+    columns.push(words(rows.iter().map(|(_, key, _)| key.transport.as_str())));
     let values: [fn(&Network) -> u64; 10] = [
         |row| row.byte_tx,
         |row| row.byte_rx,
@@ -343,7 +343,7 @@ pub(crate) fn self_metric(second: u32, values: &[(&str, f64)]) -> RecordBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::ApplicationKey;
+    use crate::metrics::{ApplicationKey, NetworkKey};
 
     #[test]
     fn the_log_has_the_columns_of_the_catalog() {
@@ -358,7 +358,7 @@ mod tests {
         let edge = Edge { client: 1, server: 2, point: hadal_model::ObservationPoint::ServerProcess, server_port: 80 };
         let key = ApplicationKey { edge, protocol: hadal_model::L7Protocol::Http1, endpoint: "/".into() };
         assert_eq!(application(&[(1, key, Application::default())]).unwrap().num_rows(), 1);
-        assert_eq!(network(&[(1, edge, Network::default())]).unwrap().num_rows(), 1);
+        assert_eq!(network(&[(1, NetworkKey { edge, transport: hadal_model::Transport::Udp }, Network::default())]).unwrap().num_rows(), 1);
         assert_eq!(loss(1, &[(LossCause::RingFull, 3)]).unwrap().num_rows(), 1);
         assert_eq!(self_metric(1, &[("a", 1.0), ("b", 2.0)]).num_rows(), 2);
     }
