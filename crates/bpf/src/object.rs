@@ -533,7 +533,9 @@ fn feature_capabilities(level: Level, config: Config, absent: &[(Feature, String
     Feature::ALL.into_iter().filter(offered).map(capability).collect()
 }
 
-/// libbpf writes the verifier's log to stderr; our own errors say what matters.
+/// libbpf writes the verifier's log to stderr; our own errors say what matters. `HADAL_LIBBPF_LOG` lets it, for reports.
 fn quiet_libbpf() {
-    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, _| {})));
+    if std::env::var_os("HADAL_LIBBPF_LOG").is_none() {
+        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, _| {})));
+    }
 }

@@ -260,31 +260,6 @@ static __always_inline void fill_peer(struct hadal_data_event *event, const stru
 #endif
 }
 
-/* A short payload out of one buffer goes straight into the ring. */
-struct short_record {
-	struct hadal_data_event event;
-	__u8 payload[HADAL_SHORT_PAYLOAD];
-};
-
-static __always_inline bool is_short(const struct message *message, __u64 want)
-{
-	return message->shape == BUFFER_PLAIN && want > 0 && want <= HADAL_SHORT_PAYLOAD && want <= message->count;
-}
-
-static __always_inline void emit_short(struct short_record *record, const struct message *message, __u64 want)
-{
-	if (want > HADAL_SHORT_PAYLOAD)
-		want = HADAL_SHORT_PAYLOAD;
-	barrier_var(want);
-	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
-		record->event.captured = want;
-		count(HADAL_COUNTER_PAYLOADS);
-	} else {
-		count(HADAL_COUNTER_USER_COPY_FAILED);
-	}
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-}
-
 static __always_inline void fill_data(struct hadal_data_event *event, struct socket_state *state, struct task_state *thread,
 				      const struct call *call, struct task_struct *task, bool begins, __u32 flags)
 {
@@ -323,6 +298,40 @@ static __always_inline void read_message(struct message *message, struct task_st
 		message_of_call(message, regs, task, thread, call->direction);
 }
 
+/* A short payload out of one buffer goes straight into the ring. */
+struct short_record {
+	struct hadal_data_event event;
+	__u8 payload[HADAL_SHORT_PAYLOAD];
+};
+
+static __always_inline bool is_short(const struct message *message, __u64 want)
+{
+	return message->shape == BUFFER_PLAIN && want > 0 && want <= HADAL_SHORT_PAYLOAD && want <= message->count;
+}
+
+/* False if the ring had no room. */
+static __always_inline bool emit_short(struct socket_state *state, struct task_state *thread, const struct call *call,
+				       struct task_struct *task, const struct message *message, __u64 want, bool begins,
+				       bool unconnected, __u32 flags)
+{
+	struct short_record *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+
+	if (!record)
+		return false;
+	fill_data(&record->event, state, thread, call, task, begins, flags);
+	if (unconnected)
+		fill_peer(&record->event, call, message->peer);
+	barrier_var(want);
+	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
+		record->event.captured = want;
+		count(HADAL_COUNTER_PAYLOADS);
+	} else {
+		count(HADAL_COUNTER_USER_COPY_FAILED);
+	}
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return true;
+}
+
 static __always_inline void emit_data(struct socket_state *state, const struct call *call)
 {
 	__u32 index = call->scratch;
@@ -331,43 +340,38 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 	struct task_state *thread = task_state(task);
 	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
 	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
-	struct short_record *record = 0;
-	struct hadal_data_event *event;
 	struct message message = {};
-	__u64 want, captured = 0;
+	__u64 want, captured;
 	__u32 flags = 0;
 
 	if (!scratch)
 		return;
-	event = &scratch->event;
 	/* A stream that turns round begins a new call, and so a new vector. */
 	if (thread && begins && !is_datagram(state->transport))
 		thread->vector = 0;
 	want = wanted_payload(state, call, begins, &flags);
 	if (want || unconnected)
 		read_message(&message, thread, call, task);
-	if (is_short(&message, want)) {
-		record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
-		/* Without room it is filled all the same: numbers go on. */
-		if (record)
-			event = &record->event;
-	}
-	fill_data(event, state, thread, call, task, begins, flags | message.flags);
+	flags |= message.flags;
 	state->last_direction = call->direction;
-	if (unconnected)
-		fill_peer(event, call, message.peer);
-	if (record) {
+	if (is_short(&message, want)) {
 		state->run += want;
-		return emit_short(record, &message, want);
+		if (emit_short(state, thread, call, task, &message, want, begins, unconnected, flags))
+			return;
+		/* Without room the event is made all the same: numbers go on. */
+		want = 0;
 	}
+	fill_data(&scratch->event, state, thread, call, task, begins, flags);
+	if (unconnected)
+		fill_peer(&scratch->event, call, message.peer);
 	captured = copy_payload(&message, index, scratch, want);
 	if (captured > HADAL_MAX_PAYLOAD)
 		captured = 0;
 	state->run += captured;
-	event->captured = captured;
+	scratch->event.captured = captured;
 	if (captured)
 		count(HADAL_COUNTER_PAYLOADS);
-	emit(event, sizeof(*event) + captured, HADAL_COUNTER_RING_FULL_DATA);
+	emit(&scratch->event, sizeof(scratch->event) + captured, HADAL_COUNTER_RING_FULL_DATA);
 }
 
 static __always_inline void emit_end(struct socket_state *state)
