@@ -398,7 +398,7 @@ static __always_inline bool is_shed(const struct socket_state *state, __u32 tran
 }
 
 /* The state of a socket that has something to say, met and announced; 0 if it is not to be recorded. */
-static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u32 transport, int direction)
+static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u32 transport, const struct call *call)
 {
 	struct socket_state *state = socket_state(sk);
 
@@ -411,17 +411,19 @@ static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u
 	if (!state->owner)
 		meet_owner(state);
 	name_socket(state, sk);
-	if (state->last_direction != direction)
+	if (state->last_direction != call->direction)
 		refresh_policy(state);
 	if (!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk)))
 		announce(state, sk, 0);
 	if (state->policy == HADAL_POLICY_IGNORE) {
-		count(HADAL_COUNTER_IGNORED);
+		if (call->length)
+			count(HADAL_COUNTER_IGNORED);
 		return 0;
 	}
 	/* Bytes of a socket that nobody knows say nothing. */
 	if (!state->announced) {
-		count(HADAL_COUNTER_UNANNOUNCED);
+		if (call->length)
+			count(HADAL_COUNTER_UNANNOUNCED);
 		return 0;
 	}
 	return state;
@@ -438,7 +440,7 @@ static __always_inline void record_call(const struct call *call)
 		return;
 	if (call->length)
 		count(HADAL_COUNTER_CALLS);
-	state = recorded_socket(sk, transport, call->direction);
+	state = recorded_socket(sk, transport, call);
 	if (!state)
 		return;
 	if (call->length) {
