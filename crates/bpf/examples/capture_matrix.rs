@@ -45,6 +45,8 @@ struct Recorder {
     /// First byte to be sent by each socket that was announced, if its start was seen.
     announced: HashMap<u64, Option<u32>>,
     undecodable: usize,
+    /// Calls counted before the ring was read for the last time.
+    calls: u64,
 }
 
 impl Recorder {
@@ -269,9 +271,9 @@ impl Setup {
         let messages = 20_000;
         let mut driver = self.start(&log, &["flood", &messages.to_string()]);
         let recorder = follow(&bpf, &mut driver, Duration::from_millis(20));
-        // Other programs go on while counters are read, so the sum lies between two readings.
+        // Other programs go on while we read: the sum lies between a reading before all of it and one after.
         let counters = bpf.counters();
-        let calls = counters.calls..=bpf.counters().calls;
+        let calls = recorder.calls..=bpf.counters().calls;
         let text = std::fs::read_to_string(&log).expect("the driver's log");
         let lost = counters.ring_full_data + counters.unannounced;
         let received = recorder.data.len() as u64;
@@ -352,6 +354,8 @@ fn follow(bpf: &Bpf, driver: &mut Child, interval: Duration) -> Recorder {
             }
             break;
         }
+        let calls = bpf.counters().calls;
+        recorder.borrow_mut().calls = calls;
         reader.consume();
     }
     recorder.into_inner()
