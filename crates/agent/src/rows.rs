@@ -358,7 +358,12 @@ mod tests {
         let edge = Edge { client: 1, server: 2, point: hadal_model::ObservationPoint::ServerProcess, server_port: 80 };
         let key = ApplicationKey { edge, protocol: hadal_model::L7Protocol::Http1, endpoint: "/".into() };
         assert_eq!(application(&[(1, key, Application::default())]).unwrap().num_rows(), 1);
-        assert_eq!(network(&[(1, NetworkKey { edge, transport: hadal_model::Transport::Udp }, Network::default())]).unwrap().num_rows(), 1);
+        assert_eq!(
+            network(&[(1, NetworkKey { edge, transport: hadal_model::Transport::Udp }, Network::default())])
+                .unwrap()
+                .num_rows(),
+            1
+        );
         assert_eq!(loss(1, &[(LossCause::RingFull, 3)]).unwrap().num_rows(), 1);
         assert_eq!(self_metric(1, &[("a", 1.0), ("b", 2.0)]).num_rows(), 2);
     }
