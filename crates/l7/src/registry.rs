@@ -3,7 +3,7 @@
 use hadal_model::{Direction, L7Protocol};
 
 use crate::contract::{Options, Parser, Probe};
-use crate::protocols::{http1, redis};
+use crate::protocols::{http1, postgresql, redis};
 
 /// What a probe looks at: the first bytes of a message, perhaps.
 #[derive(Clone, Copy, Debug)]
@@ -29,4 +29,5 @@ pub struct Protocol {
 pub static PROTOCOLS: &[Protocol] = &[
     Protocol { protocol: L7Protocol::Http1, probe: http1::probe, parser: http1::parser },
     Protocol { protocol: L7Protocol::Redis, probe: redis::probe, parser: redis::parser },
+    Protocol { protocol: L7Protocol::PostgreSql, probe: postgresql::probe, parser: postgresql::parser },
 ];

@@ -37,6 +37,8 @@ named_enum! {
         Http1 => "HTTP1",
         /// RESP2 and RESP3.
         Redis => "Redis",
+        /// PostgreSQL's frontend/backend protocol 3.
+        PostgreSql => "PostgreSQL",
     }
 }
 
