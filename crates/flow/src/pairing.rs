@@ -146,8 +146,15 @@ impl Pairs {
         // A response that has begun is a response: it may be long.
         let answered = usize::from(partial.response);
         for open in self.open.iter_mut().skip(answered).filter(|open| open.request().is_some_and(late)) {
-            give_out(std::mem::replace(open, Open::Gone(1)), ResponseStatus::Timeout, NO_RESPONSE, out);
+            give_out(
+                std::mem::replace(open, Open::Gone(u32::from(open.is_ordered()))),
+                ResponseStatus::Timeout,
+                NO_RESPONSE,
+                out,
+            );
         }
+        // No place is kept for a response that finds its request by its id.
+        self.open.retain(|open| !matches!(open, Open::Gone(0)));
         if !self.open.iter().any(Open::is_ordered) {
             self.open.clear();
         }
@@ -329,6 +336,10 @@ impl Pairs {
     fn response_with(&mut self, id: u64, response: Message, out: &mut Output) {
         let at = self.open.iter().position(|open| matches!(open, Open::Id(open, _) if *open == id));
         match at.and_then(|at| self.open.remove(at)).and_then(Open::into_request) {
+            Some(request) if response.length == 0 => {
+                out.sessions.push(Session::request(*request, ResponseStatus::Unknown, NOT_SEEN));
+            }
+            None if response.length == 0 => {}
             Some(request) => out.sessions.push(Session::pair(*request, response)),
             None => self.hold(response, out),
         }

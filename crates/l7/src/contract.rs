@@ -110,7 +110,8 @@ pub struct Message {
     pub first: Origin,
     /// Last byte of the message seen.
     pub last: Origin,
-    /// Bytes of the message on the wire, body included.
+    /// Bytes of the message on the wire, body included. A truncated response of none, with an id, says that the response
+    /// will not be seen: the request is given out alone.
     pub length: u64,
     /// Protocol version (`1.1`), empty if unknown.
     pub version: &'static str,

@@ -13,8 +13,9 @@ use crate::contract::{AfterGap, Gap, Message, Origin};
 
 impl PostgreSql {
     pub(super) fn gap_in_request(&mut self, gap: Gap<'_>, out: &mut Vec<Message>) -> AfterGap {
-        if !gap.before.bytes.is_empty() && !self.requests.blind {
-            if let Ok(header) = header(Direction::ToServer, gap.before.bytes) {
+        if !gap.before.bytes.is_empty() {
+            let header = header(Direction::ToServer, gap.before.bytes);
+            if let (Ok(header), false) = (header, self.requests.blind) {
                 let body = gap.before.bytes.get(HEADER..).unwrap_or_default();
                 self.requests.start(header.tag, gap.before.first, header.body.saturating_sub(body.len() as u64));
                 self.begin_request_message(header.tag, body, gap.before.first, out);
@@ -65,8 +66,9 @@ impl PostgreSql {
 
     pub(super) fn gap_in_reply(&mut self, gap: Gap<'_>, out: &mut Vec<Message>) -> AfterGap {
         let mut unknown = 0;
-        if !gap.before.bytes.is_empty() && !self.replies.blind {
-            if let Ok(header) = header(Direction::ToClient, gap.before.bytes) {
+        if !gap.before.bytes.is_empty() {
+            let header = header(Direction::ToClient, gap.before.bytes);
+            if let (Ok(header), false) = (header, self.replies.blind) {
                 let body = gap.before.bytes.get(HEADER..).unwrap_or_default();
                 self.replies.start(header.tag, gap.before.first, header.body.saturating_sub(body.len() as u64));
                 self.begin_reply_message(header.tag, body, HEADER as u64 + header.body, out);
@@ -120,9 +122,9 @@ impl PostgreSql {
 
     /// A client that waits for answers has got those of all batches but the last one sent before this.
     fn close_older(&mut self, now: Origin, out: &mut Vec<Message>) {
-        let ends = self.open.iter().zip(self.open.iter().skip(1)).enumerate();
-        let newest = ends.filter(|(_, (older, newer))| older.sync && newer.sent_us <= now.time_us).last();
-        let Some((at, _)) = newest else {
+        let pairs = self.open.iter().zip(self.open.iter().skip(1));
+        let ended = pairs.map(|(older, newer)| older.sync && newer.sent_us <= now.time_us);
+        let Some((at, _)) = ended.enumerate().filter(|(_, ended)| *ended).max() else {
             return;
         };
         let left = self.open.len() - at - 1;

@@ -217,7 +217,8 @@ mod tests {
 
     #[test]
     fn openings() {
-        let cases: [(&[u8], Result<(Opening<'_>, u64), NoMessage>); 9] = [
+        type Want = Result<(Opening<'static>, u64), NoMessage>;
+        let cases: [(&[u8], Want); 9] = [
             (b"\0\0\0", Err(NoMessage::Need(8))),
             (b"\0\0\0\x08\x04\xd2\x16\x2f", Ok((Opening::Encryption("SSLRequest"), 8))),
             (b"\0\0\0\x08\x04\xd2\x16\x30", Ok((Opening::Encryption("GSSENCRequest"), 8))),

@@ -15,6 +15,9 @@ const ENOUGH: usize = 64;
 /// Of a body that is cut at least so many bytes are needed to tell anything.
 const CUT: usize = 16;
 
+/// Bytes in which names and formats of parameters mostly stand.
+const NAMES: usize = 256;
+
 /// Most columns of a row or a table (`MaxTupleAttributeNumber`).
 const MAX_COLUMNS: u16 = 1664;
 
@@ -94,8 +97,8 @@ fn probe_replies(bytes: &[u8]) -> Probe {
 fn verdict(direction: Direction, bytes: &[u8], half: Half) -> Probe {
     match chain(direction, bytes) {
         Chain::Need(need) => Probe::Need(need),
-        Chain::Evidence(SURE..) => Probe::Yes(half),
-        Chain::Evidence(_) => Probe::No,
+        Chain::Evidence(SURE.., _) => Probe::Yes(half),
+        Chain::Evidence(..) => Probe::No,
     }
 }
 
@@ -103,8 +106,8 @@ fn verdict(direction: Direction, bytes: &[u8], half: Half) -> Probe {
 enum Chain {
     /// So many bytes are needed to tell.
     Need(usize),
-    /// How much; 0 if the bytes are none.
-    Evidence(u32),
+    /// How much, 0 if the bytes are none; and whether they end where a message does.
+    Evidence(u32, bool),
 }
 
 /// Walks along the messages that start here.
@@ -118,7 +121,7 @@ fn chain(direction: Direction, bytes: &[u8]) -> Chain {
             Ok(header) => header,
             Err(NoMessage::Need(need)) if at == 0 => return Chain::Need(need),
             Err(NoMessage::Need(_)) => break,
-            Err(NoMessage::Bad) => return Chain::Evidence(0),
+            Err(NoMessage::Bad) => return Chain::Evidence(0, false),
         };
         let length = usize::try_from(header.body).unwrap_or(usize::MAX).saturating_add(HEADER);
         let body = rest.get(HEADER..length.min(rest.len())).unwrap_or_default();
@@ -131,32 +134,45 @@ fn chain(direction: Direction, bytes: &[u8]) -> Chain {
             Direction::ToClient => reply(header, body, whole),
         };
         let Some(seen) = seen else {
-            return Chain::Evidence(0);
+            return Chain::Evidence(0, false);
         };
         evidence += seen;
         at = at.saturating_add(length);
     }
-    Chain::Evidence(evidence)
+    Chain::Evidence(evidence, at == bytes.len())
 }
 
-/// Offset of the first place where messages of this direction start.
-pub(super) fn find(direction: Direction, bytes: &[u8]) -> Option<usize> {
-    let starts = |bytes: &[u8], least: u32| match chain(direction, bytes) {
-        Chain::Need(_) => false,
-        Chain::Evidence(evidence) => evidence >= least,
-    };
-    let opens = direction == Direction::ToServer && bytes.first() == Some(&0) && opening(bytes, ENOUGH).is_ok();
+/// Where messages start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Behind so many bytes.
+    At(usize),
+    /// It takes so many bytes to tell.
+    Need(usize),
+    Nowhere,
+}
+
+/// The first place where messages of this direction start.
+pub(super) fn find(direction: Direction, bytes: &[u8]) -> Found {
     // Bytes mostly begin where a socket call does, and those where a message does.
-    if opens || starts(bytes, 1) {
-        return Some(0);
+    let opens = direction == Direction::ToServer && bytes.first() == Some(&0);
+    match opens.then(|| opening(bytes, ENOUGH)) {
+        Some(Ok(_)) => return Found::At(0),
+        Some(Err(NoMessage::Need(need))) => return Found::Need(need),
+        Some(Err(NoMessage::Bad)) | None => {}
     }
-    let at_end = |at: usize| bytes.len() - at == HEADER + 1;
-    let ready = |at: usize| direction == Direction::ToClient && at_end(at) && bytes.get(at) == Some(&b'Z');
-    let candidates = memchr::memchr_iter(0, bytes).filter_map(|zero| zero.checked_sub(1)).filter(|&at| at > 0);
-    candidates.into_iter().find(|&at| {
-        let rest = bytes.get(at..).unwrap_or_default();
-        starts(rest, if ready(at) { SURE } else { SURE_WITHIN })
-    })
+    match chain(direction, bytes) {
+        Chain::Need(need) => return Found::Need(need),
+        Chain::Evidence(1.., _) => return Found::At(0),
+        Chain::Evidence(..) => {}
+    }
+    let mut places = memchr::memchr_iter(0, bytes).filter_map(|zero| zero.checked_sub(1)).filter(|&at| at > 0);
+    places.find(|&at| starts_within(direction, bytes.get(at..).unwrap_or_default())).map_or(Found::Nowhere, Found::At)
+}
+
+/// Whether messages start here, behind bytes that belong to another one.
+fn starts_within(direction: Direction, rest: &[u8]) -> bool {
+    matches!(chain(direction, rest), Chain::Evidence(evidence, ends) if evidence + u32::from(ends) >= SURE_WITHIN)
 }
 
 /// What a client's message is worth as evidence; `None` if its body cannot be that of its tag.
@@ -166,6 +182,7 @@ fn request(header: Header, body: &[u8], whole: bool) -> Option<u32> {
     }
     match header.tag {
         b'Q' => statement(body, whole),
+        b'P' | b'B' if !whole && cstr(body).is_none_or(|(_, rest)| rest.len() < CUT) => Some(0),
         b'P' => {
             let (name, rest) = cstr(body)?;
             let (sql, behind) = cstr(rest).map_or((rest, None), |(sql, behind)| (sql, Some(behind)));
@@ -176,7 +193,7 @@ fn request(header: Header, body: &[u8], whole: bool) -> Option<u32> {
                 None => statement(sql, false),
             }
         }
-        b'B' => bind(body, whole),
+        b'B' => bind(body, whole).or_else(|| (!whole && body.len() < NAMES).then_some(0)),
         b'E' => {
             let (portal, rest) = cstr(body)?;
             (is_text(portal) && rest.len() == 4).then_some(1)
@@ -423,12 +440,19 @@ mod tests {
 
     #[test]
     fn places() {
-        let rows = b"x\0\0\0\x01yD\0\0\0\x0b\0\x01\0\0\0\x017D\0\0\0\x0b\0\x01\0\0\0\x018";
-        assert_eq!(find(Direction::ToClient, rows), Some(6));
-        assert_eq!(find(Direction::ToClient, b"rest of a rowZ\0\0\0\x05I"), Some(13));
-        assert_eq!(find(Direction::ToClient, b"rest of a rowZ\0\0\0\x05I and more"), None);
-        assert_eq!(find(Direction::ToServer, b"S\0\0\0\x04"), Some(0));
-        assert_eq!(find(Direction::ToServer, b"abc\0Q\0\0\0\x0dSELECT 1\0S\0\0\0\x04"), Some(4));
-        assert_eq!(find(Direction::ToServer, b"Dear\0\0\0\x04"), None);
+        use Direction::{ToClient, ToServer};
+        let cases: [(Direction, &[u8], Found); 8] = [
+            (ToClient, b"x\0\0\0\x01yD\0\0\0\x0b\0\x01\0\0\0\x017D\0\0\0\x0b\0\x01\0\0\0\x018", Found::At(6)),
+            (ToClient, b"rest of a rowZ\0\0\0\x05I", Found::At(13)),
+            (ToClient, b"rest of a rowZ\0\0\0\x05I and more", Found::Nowhere),
+            (ToServer, b"S\0\0\0\x04", Found::At(0)),
+            (ToServer, b"S\0", Found::Need(5)),
+            (ToServer, b"\0\0", Found::Need(8)),
+            (ToServer, b"abc\0Q\0\0\0\x0dSELECT 1\0S\0\0\0\x04", Found::At(4)),
+            (ToServer, b"Dear\0\0\0\x04", Found::Nowhere),
+        ];
+        for (direction, bytes, want) in cases {
+            assert_eq!(find(direction, bytes), want, "{}", bytes.escape_ascii());
+        }
     }
 }

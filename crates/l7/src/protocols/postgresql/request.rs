@@ -51,8 +51,9 @@ pub(super) struct Request {
     pub(super) resource: String,
     pub(super) trace: Option<TraceContext>,
     statement: Option<Arc<Statement>>,
-    /// Name of the prepared statement or, if that is not known, of the portal.
+    /// Name of the prepared statement.
     name: Vec<u8>,
+    portal: Vec<u8>,
     /// The statement's name in `Parse`.
     parsed: Vec<u8>,
     parts: Parts,
@@ -76,6 +77,7 @@ impl Request {
             trace: None,
             statement: None,
             name: Vec::new(),
+            portal: Vec::new(),
             parsed: Vec::new(),
             parts: Parts::default(),
             closed: None,
@@ -123,6 +125,12 @@ impl Request {
         }
     }
 
+    /// Takes note of the portal and of what it executes.
+    pub(super) fn uses(&mut self, portal: &[u8], statement: Option<Arc<Statement>>) {
+        self.portal = portal.to_vec();
+        self.concerns(b"", statement);
+    }
+
     /// A statement is closed; that is what the request is about if nothing else follows.
     pub(super) fn closes(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
         self.closed.get_or_insert_with(|| (name.to_vec(), statement));
@@ -149,6 +157,8 @@ impl Request {
             (Kind::Encryption(name), _) => name,
             (_, Parts { parse: true, .. }) => "Parse",
             (_, Parts { execute: true, .. }) => "Execute",
+            // What follows a `Bind` is its `Execute`.
+            (_, Parts { bind: true, .. }) if self.cut => "Execute",
             (_, Parts { bind: true, .. }) => "Bind",
             (_, Parts { describe: true, .. }) => "Describe",
             _ => "Close",
@@ -173,9 +183,9 @@ impl Request {
             if !statement.summary.is_empty() {
                 message.endpoint.clone_from(&statement.summary);
             }
-        } else if !self.name.is_empty() {
+        } else if let Some(known) = [&self.name, &self.portal].into_iter().find(|name| !name.is_empty()) {
             // A statement that was prepared before anyone looked.
-            message.request_resource = format!("{} {}", name.to_ascii_uppercase(), text(&self.name, max_text));
+            message.request_resource = format!("{} {}", name.to_ascii_uppercase(), text(known, max_text));
             truncate(&mut message.request_resource, max_text);
         }
         if !self.name.is_empty() {

@@ -12,7 +12,7 @@ use hadal_model::{Direction, ResponseStatus};
 
 use super::expect::{Expect, Fit, Step};
 use super::parser::{self, HEADER, NoMessage, Opening, cstr, cut_cstr, u32_at};
-use super::probe::find;
+use super::probe::{Found, find};
 use super::reply::{Reply, unasked};
 use super::request::{Kind, Request, message};
 use super::statements::{Statement, Statements};
@@ -122,7 +122,11 @@ impl Parser for PostgreSql {
     }
 
     fn resync(&mut self, direction: Direction, bytes: &[u8]) -> Option<usize> {
-        find(direction, bytes)
+        match find(direction, bytes) {
+            Found::At(at) => Some(at),
+            Found::Need(_) => Some(0),
+            Found::Nowhere => None,
+        }
     }
 
     fn close(&mut self, direction: Direction, _origin: Origin, out: &mut Vec<Message>) {
@@ -197,9 +201,10 @@ impl PostgreSql {
         }
         if self.requests.blind {
             match find(Direction::ToServer, chunk.bytes) {
-                Some(0) => self.regain_requests(out),
+                Found::At(0) => self.regain_requests(out),
+                Found::Need(need) => return Progress::Need(need.max(chunk.bytes.len() + 1)),
                 found => {
-                    let used = found.unwrap_or(chunk.bytes.len());
+                    let used = if let Found::At(at) = found { at } else { chunk.bytes.len() };
                     self.extend_request(used, chunk.origin_before(used));
                     return Progress::Consumed(used);
                 }
@@ -324,9 +329,7 @@ impl PostgreSql {
             b'E' => {
                 self.extended(tag, None, first, out);
                 self.step(Step::Execute);
-                let portal = cut_cstr(body);
-                let statement = self.statements.portal(portal);
-                self.concerns(portal, statement);
+                self.uses(cut_cstr(body));
                 self.request.iter_mut().for_each(Request::execute);
             }
             b'D' => self.describe_message(body, first, out),
@@ -373,12 +376,14 @@ impl PostgreSql {
     fn describe_message(&mut self, body: &[u8], first: Origin, out: &mut Vec<Message>) {
         let (kind, name) = kind_and_name(body);
         self.extended(b'D', (kind == b'S').then_some(name), first, out);
-        let (step, statement) = match kind {
-            b'S' => (Step::DescribeStatement, self.statements.get(name)),
-            _ => (Step::DescribePortal, self.statements.portal(name)),
-        };
-        self.step(step);
-        self.concerns(name, statement);
+        if kind == b'S' {
+            self.step(Step::DescribeStatement);
+            let statement = self.statements.get(name);
+            self.concerns(name, statement);
+        } else {
+            self.step(Step::DescribePortal);
+            self.uses(name);
+        }
         self.request.iter_mut().for_each(Request::describe);
     }
 
@@ -464,6 +469,13 @@ impl PostgreSql {
     fn concerns(&mut self, name: &[u8], statement: Option<Arc<Statement>>) {
         if let Some(request) = &mut self.request {
             request.concerns(name, statement);
+        }
+    }
+
+    fn uses(&mut self, portal: &[u8]) {
+        let statement = self.statements.portal(portal);
+        if let Some(request) = &mut self.request {
+            request.uses(portal, statement);
         }
     }
 
@@ -582,9 +594,10 @@ impl PostgreSql {
         }
         if self.replies.blind {
             match find(Direction::ToClient, chunk.bytes) {
-                Some(0) => self.replies.blind = false,
+                Found::At(0) => self.replies.blind = false,
+                Found::Need(need) => return Progress::Need(need.max(chunk.bytes.len() + 1)),
                 found => {
-                    let used = found.unwrap_or(chunk.bytes.len());
+                    let used = if let Found::At(at) = found { at } else { chunk.bytes.len() };
                     self.extend_reply(used, chunk.origin_before(used));
                     return Progress::Consumed(used);
                 }
