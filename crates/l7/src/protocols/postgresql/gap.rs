@@ -59,8 +59,8 @@ impl PostgreSql {
         self.requests.blind = false;
         if self.request.as_ref().is_some_and(|request| request.cut) {
             self.send(out);
-            // A client that waits for answers has got all of them, if one came; otherwise its batch goes on.
-            self.in_batch = !self.open.is_empty();
+            // Its `Sync` was missed if the server has answered; otherwise the batch goes on.
+            self.in_batch = !self.open.is_empty() && self.reply.is_none() && !self.replies.blind;
         }
     }
 
