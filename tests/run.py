@@ -15,7 +15,7 @@ import tempfile
 
 import harness
 
-CASES = ["demo", "counts", "latency", "older", "protocols", "supervision", "errors", "hostile", "churn", "browser"]
+CASES = ["demo", "counts", "latency", "older", "protocols", "postgresql", "supervision", "errors", "hostile", "churn", "browser"]
 
 
 def find_binary():
