@@ -126,7 +126,7 @@ fn chain(direction: Direction, bytes: &[u8]) -> Chain {
         let length = usize::try_from(header.body).unwrap_or(usize::MAX).saturating_add(HEADER);
         let body = rest.get(HEADER..length.min(rest.len())).unwrap_or_default();
         let whole = rest.len() >= length;
-        if !whole && at == 0 && rest.len() < ENOUGH.min(length) {
+        if !whole && at == 0 && rest.len() < ENOUGH.min(length) && (length <= ENOUGH || tells(direction, header.tag)) {
             return Chain::Need(ENOUGH.min(length));
         }
         let seen = match direction {
@@ -161,13 +161,19 @@ pub(super) fn find(direction: Direction, bytes: &[u8]) -> Found {
         Some(Err(NoMessage::Need(need))) => return Found::Need(need),
         Some(Err(NoMessage::Bad)) | None => {}
     }
-    match chain(direction, bytes) {
-        Chain::Need(need) => return Found::Need(need),
+    let need = match chain(direction, bytes) {
+        Chain::Need(need) => Found::Need(need),
         Chain::Evidence(1.., _) => return Found::At(0),
-        Chain::Evidence(..) => {}
-    }
+        Chain::Evidence(..) => Found::Nowhere,
+    };
+    // Bytes that may need more to be told may also be the end of a message, with another one behind.
     let mut places = memchr::memchr_iter(0, bytes).filter_map(|zero| zero.checked_sub(1)).filter(|&at| at > 0);
-    places.find(|&at| starts_within(direction, bytes.get(at..).unwrap_or_default())).map_or(Found::Nowhere, Found::At)
+    places.find(|&at| starts_within(direction, bytes.get(at..).unwrap_or_default())).map_or(need, Found::At)
+}
+
+/// Whether the client's message that starts here is beyond doubt.
+pub(super) fn is_request(bytes: &[u8]) -> bool {
+    matches!(chain(Direction::ToServer, bytes), Chain::Evidence(SURE.., _))
 }
 
 /// Whether messages start here, behind bytes that belong to another one.
@@ -175,9 +181,17 @@ fn starts_within(direction: Direction, rest: &[u8]) -> bool {
     matches!(chain(direction, rest), Chain::Evidence(evidence, ends) if evidence + u32::from(ends) >= SURE_WITHIN)
 }
 
+/// Whether the start of a message of this kind tells something.
+fn tells(direction: Direction, tag: u8) -> bool {
+    match direction {
+        Direction::ToServer => matches!(tag, b'Q' | b'P' | b'B'),
+        Direction::ToClient => matches!(tag, b'E' | b'N' | b'T' | b'D'),
+    }
+}
+
 /// What a client's message is worth as evidence; `None` if its body cannot be that of its tag.
 fn request(header: Header, body: &[u8], whole: bool) -> Option<u32> {
-    if !whole && (body.len() < CUT || !matches!(header.tag, b'Q' | b'P' | b'B')) {
+    if !whole && (body.len() < CUT || !tells(Direction::ToServer, header.tag)) {
         return Some(0);
     }
     match header.tag {
@@ -267,7 +281,7 @@ fn value(bytes: &[u8], whole: bool) -> Option<Option<&[u8]>> {
 
 /// What a server's message is worth as evidence.
 fn reply(header: Header, body: &[u8], whole: bool) -> Option<u32> {
-    if !whole && (body.len() < CUT || !matches!(header.tag, b'E' | b'N' | b'T' | b'D')) {
+    if !whole && (body.len() < CUT || !tells(Direction::ToClient, header.tag)) {
         return Some(0);
     }
     match header.tag {
@@ -441,12 +455,14 @@ mod tests {
     #[test]
     fn places() {
         use Direction::{ToClient, ToServer};
-        let cases: [(Direction, &[u8], Found); 8] = [
+        let cases: [(Direction, &[u8], Found); 10] = [
             (ToClient, b"x\0\0\0\x01yD\0\0\0\x0b\0\x01\0\0\0\x017D\0\0\0\x0b\0\x01\0\0\0\x018", Found::At(6)),
             (ToClient, b"rest of a rowZ\0\0\0\x05I", Found::At(13)),
             (ToClient, b"rest of a rowZ\0\0\0\x05I and more", Found::Nowhere),
             (ToServer, b"S\0\0\0\x04", Found::At(0)),
             (ToServer, b"S\0", Found::Need(5)),
+            (ToServer, b"d\nQ\0\0\0\x0dSELECT 1\0", Found::At(2)),
+            (ToServer, b"d\n12345", Found::Nowhere),
             (ToServer, b"\0\0", Found::Need(8)),
             (ToServer, b"abc\0Q\0\0\0\x0dSELECT 1\0S\0\0\0\x04", Found::At(4)),
             (ToServer, b"Dear\0\0\0\x04", Found::Nowhere),

@@ -12,7 +12,7 @@ use hadal_model::{Direction, ResponseStatus};
 
 use super::expect::{Expect, Fit, Step};
 use super::parser::{self, HEADER, NoMessage, Opening, cstr, cut_cstr, u32_at};
-use super::probe::{Found, find};
+use super::probe::{Found, find, is_request};
 use super::reply::{Reply, unasked};
 use super::request::{Kind, Request, message};
 use super::statements::{Statement, Statements};
@@ -124,8 +124,8 @@ impl Parser for PostgreSql {
     fn resync(&mut self, direction: Direction, bytes: &[u8]) -> Option<usize> {
         match find(direction, bytes) {
             Found::At(at) => Some(at),
-            Found::Need(_) => Some(0),
-            Found::Nowhere => None,
+            // A few bytes that may be anything are no reason to believe in a length they tell.
+            Found::Need(_) | Found::Nowhere => None,
         }
     }
 
@@ -191,6 +191,11 @@ impl PostgreSql {
     // What the client sends.
 
     fn parse_request(&mut self, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+        // Only rows that the server does not want any more belong to no request; a length that was misread would hide what
+        // follows.
+        if self.requests.skip > 0 && self.request.is_none() && is_request(chunk.bytes) {
+            self.requests.skip = 0;
+        }
         if self.requests.skip > 0 {
             let used = self.requests.pass(chunk.bytes.len());
             self.extend_request(used, chunk.origin_before(used));
