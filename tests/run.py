@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """Runs the tests that need a whole Hadal: `tests/run.py [name…]`; a name is a test or the start of one. `-l` lists them.
 
-HADAL_BIN names the binary. Needs root (the agent loads kernel programs), and nginx, redis-server, python3-redis, gcc and, for
-the browser, chromium and node.
+HADAL_BIN names the binary. Needs root (the agent loads kernel programs), and nginx, redis-server, python3-redis, gcc; for
+PostgreSQL postgresql, python3-psycopg and python3-asyncpg; for the browser chromium and node.
 """
 
 import importlib

@@ -146,18 +146,11 @@ impl Pairs {
         // A response that has begun is a response: it may be long.
         let answered = usize::from(partial.response);
         for open in self.open.iter_mut().skip(answered).filter(|open| open.request().is_some_and(late)) {
-            give_out(
-                std::mem::replace(open, Open::Gone(u32::from(open.is_ordered()))),
-                ResponseStatus::Timeout,
-                NO_RESPONSE,
-                out,
-            );
+            // Only the order has to remember that a response may still come.
+            let left = Open::Gone(u32::from(open.is_ordered()));
+            give_out(std::mem::replace(open, left), ResponseStatus::Timeout, NO_RESPONSE, out);
         }
-        // No place is kept for a response that finds its request by its id.
         self.open.retain(|open| !matches!(open, Open::Gone(0)));
-        if !self.open.iter().any(Open::is_ordered) {
-            self.open.clear();
-        }
     }
 
     /// No more messages will come: gives out all that waits.

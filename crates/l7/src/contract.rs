@@ -192,7 +192,7 @@ pub enum Probe {
 /// What may be hidden or dropped while parsing; from configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Replace Redis arguments other than keys, and values of HTTP query strings, by `?`.
+    /// Replace Redis arguments other than keys, literals of SQL, and values of HTTP query strings, by `?`.
     pub obfuscate: bool,
     /// Longest `request_resource`, `response_exception`, attribute and id kept, in bytes.
     pub max_text: usize,
