@@ -4,6 +4,7 @@
 //! `Describe` or `Close` that no `Execute` follows up to the next `Sync` or `Flush`; the login. A batch that is sent
 //! without waiting becomes as many records as it executes statements.
 
+mod client;
 mod error;
 mod expect;
 mod gap;
@@ -11,6 +12,7 @@ mod parser;
 mod probe;
 mod reply;
 mod request;
+mod server;
 mod session;
 mod statements;
 #[cfg(test)]
