@@ -10,6 +10,7 @@ const RINGS: &[(&str, u8)] = &[
     ("flow", 1),
     ("tag", 1),
     ("sql", 1),
+    ("trace", 1),
     ("testkit", 1),
     ("bpf", 2),
     ("host", 2),

@@ -1,0 +1,174 @@
+//! From spans to trees.
+
+use std::collections::{HashMap, HashSet};
+
+use hadal_model::ObservationPoint;
+
+use crate::call::{self, Calls};
+use crate::context::{Contexts, Sibling};
+use crate::evidence::{Evidence, Link, Proposal, Proposals};
+use crate::headers::Headers;
+use crate::ranked::{Ranked, Within, agents, rank};
+use crate::times::{Times, times};
+use crate::{Span, clock};
+
+/// What a task read last, looking back or forward alone.
+const CONTEXT: f64 = 0.6;
+/// The same where tasks work on several requests by turns.
+const MULTIPLEXED_CONTEXT: f64 = 0.35;
+/// A call that ends after its parent was not waited for; or it is another one's.
+const OUTLIVES: f64 = 0.6;
+
+/// How much is put together.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Most spans; of more the first are taken.
+    pub spans: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { spans: 5000 }
+    }
+}
+
+/// A span in its tree.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// `id` of the span.
+    pub id: u64,
+    /// Where the span was in the input.
+    pub index: usize,
+    /// Its parent, which comes earlier among the nodes; `None` of a root.
+    pub link: Option<Link>,
+    /// Spans of one call have the same number.
+    pub call: u32,
+    /// Start in microseconds, by a clock that is the same for all spans.
+    pub start_us: i64,
+    /// Time in which no child was open.
+    pub self_us: u64,
+    /// Time in which a child was open.
+    pub waiting_us: u64,
+    /// Of the client's end of a call: how much longer it took there than at the server's end, if that was seen too.
+    pub network_us: Option<u64>,
+}
+
+/// Every span once, each with at most one parent.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Forest {
+    /// Parents come before their children; else by start.
+    pub nodes: Vec<Node>,
+    /// There were more spans than the limit.
+    pub truncated: bool,
+}
+
+impl Forest {
+    /// The nodes of the tree in which this span is, in order; none if it is not there.
+    pub fn tree_of(&self, id: u64) -> Vec<&Node> {
+        let mut roots: HashMap<u64, u64> = HashMap::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let root = node.link.and_then(|link| roots.get(&link.parent).copied());
+            roots.insert(node.id, root.unwrap_or(node.id));
+        }
+        let wanted = roots.get(&id).copied();
+        self.nodes.iter().filter(|node| wanted.is_some() && roots.get(&node.id).copied() == wanted).collect()
+    }
+}
+
+/// Puts spans together.
+///
+/// `offsets` are microseconds to subtract from an agent's times, as far as they are known. A span given twice counts once.
+pub fn assemble(spans: &[Span], offsets: &HashMap<String, i64>, limits: Limits) -> Forest {
+    let mut seen = HashSet::with_capacity(spans.len());
+    let indexes: Vec<usize> = (0..spans.len()).filter(|index| seen.insert(spans[*index].id)).collect();
+    let truncated = indexes.len() > limits.spans;
+    let indexes = &indexes[..indexes.len().min(limits.spans)];
+    let chosen: Vec<&Span> = indexes.iter().map(|index| &spans[*index]).collect();
+    let ranked = linked(&chosen, offsets);
+    let places: HashMap<u64, usize> = indexes.iter().map(|index| (spans[*index].id, *index)).collect();
+    Forest { nodes: nodes(&ranked, &places), truncated }
+}
+
+fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>) -> Vec<Ranked<'a>> {
+    let numbers = agents(spans);
+    let mut known = vec![0; numbers.len()];
+    numbers.iter().for_each(|(name, number)| known[*number as usize] = offsets.get(name).copied().unwrap_or_default());
+    let agents: Vec<u32> = spans.iter().map(|span| numbers[&span.agent]).collect();
+    let calls = call::group(spans);
+    let shifts = clock::shifts(spans, &agents, &known, &calls);
+    let mut ranked = rank(spans, &agents, &shifts, &calls);
+    link(&mut ranked, &calls);
+    ranked
+}
+
+/// In order, so that the parents of earlier spans are known.
+fn link(ranked: &mut [Ranked<'_>], calls: &Calls) {
+    let mut contexts = Contexts::new(ranked);
+    let mut headers = Headers::new(ranked);
+    for rank in 0..ranked.len() {
+        let call = ranked[rank].call;
+        let link = if ranked[rank].is_head {
+            parent_of_call(rank, ranked, &contexts, &headers)
+        } else {
+            // The rows of a call stand next to each other.
+            Some(Proposal { parent: rank - 1, evidence: Evidence::SameCall, confidence: calls.confidence[call] })
+        };
+        ranked[rank].link = link;
+        contexts.decide(&ranked[rank]);
+        headers.see(rank, &ranked[rank], !has_server_side(rank, ranked));
+    }
+}
+
+fn has_server_side(rank: usize, ranked: &[Ranked<'_>]) -> bool {
+    let call = ranked[rank].call;
+    let rest = ranked[rank..].iter().take_while(|other| other.call == call);
+    rest.last().is_some_and(|last| !last.span.is_client_side())
+}
+
+fn parent_of_call(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, headers: &Headers<'_>) -> Option<Proposal> {
+    let mut proposals = Proposals::default();
+    headers.propose(rank, ranked, &mut proposals);
+    if ranked[rank].span.point == ObservationPoint::ClientProcess {
+        propose_by_context(rank, ranked, contexts, &mut proposals);
+    }
+    proposals.choose()
+}
+
+fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, proposals: &mut Proposals) {
+    let call = &ranked[rank];
+    let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
+    let sure = if is_multiplexed { MULTIPLEXED_CONTEXT } else { CONTEXT };
+    let holding = |parent: usize, sure: f64| match ranked[parent].holds(call) {
+        _ if parent >= rank => None,
+        Within::Nested => Some((parent, sure)),
+        Within::Outlives => Some((parent, sure * OUTLIVES)),
+        Within::Outside => None,
+    };
+    let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, sure)).collect();
+    proposals.add_equals(&read, Evidence::TaskContext);
+    if let Some(Sibling::Of(parent, sibling_sure)) = contexts.sibling_before(call) {
+        let found = holding(parent, sure.min(sibling_sure));
+        proposals.add_equals(found.as_slice(), Evidence::AnswerContext);
+    }
+    if let Some(parent) = contexts.answered_after(rank, ranked) {
+        proposals.add(parent, Evidence::ResponseContext, sure);
+    }
+}
+
+fn nodes(ranked: &[Ranked<'_>], places: &HashMap<u64, usize>) -> Vec<Node> {
+    let node = |(span, times): (&Ranked<'_>, Times)| Node {
+        id: span.span.id,
+        index: places.get(&span.span.id).copied().unwrap_or_default(),
+        link: span.link.map(|link| Link {
+            parent: ranked[link.parent].span.id,
+            evidence: link.evidence,
+            confidence: link.confidence,
+        }),
+        call: span.call as u32,
+        start_us: span.start_us,
+        self_us: times.own_us,
+        waiting_us: times.waiting_us,
+        network_us: times.network_us,
+    };
+    ranked.iter().zip(times(ranked)).map(node).collect()
+}
