@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Agent(AgentOptions),
     /// Ask a question in SQL
     Query(QueryOptions),
+    /// Show everything that one request caused, and what caused it
+    Trace(TraceOptions),
     /// Check what this host allows, and say what to do
     Doctor(DoctorOptions),
     /// Print the OpenAPI document
@@ -106,6 +108,18 @@ pub(crate) struct QueryOptions {
     /// How the answer is printed
     #[arg(long, short, value_enum, default_value_t)]
     pub(crate) format: OutputFormat,
+    /// Address of the server's API
+    #[arg(long, default_value = "http://127.0.0.1:20416", env = "HADAL_URL")]
+    pub(crate) url: String,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TraceOptions {
+    /// `_id` of any row of the trace, as `hadal query "SELECT _id FROM l7_flow_log …"` or the page gives it
+    pub(crate) id: String,
+    /// Print the server's JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Address of the server's API
     #[arg(long, default_value = "http://127.0.0.1:20416", env = "HADAL_URL")]
     pub(crate) url: String,

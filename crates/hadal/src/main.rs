@@ -9,6 +9,7 @@ mod privileges;
 mod query;
 mod server;
 mod stop;
+mod trace;
 mod up;
 
 use std::process::ExitCode;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Server(options) => server::run(&options),
         Command::Agent(options) => agent::run(&options),
         Command::Query(options) => query::run(&options),
+        Command::Trace(options) => trace::run(&options),
         Command::Doctor(options) => return doctor::run(&options),
         Command::Openapi => {
             println!("{}", hadal_server::openapi_json());

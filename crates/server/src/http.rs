@@ -8,6 +8,7 @@ mod params;
 mod query;
 mod requests;
 mod tags;
+mod trace;
 
 use std::sync::Arc;
 
@@ -53,6 +54,7 @@ impl App {
         requests::list,
         requests::histogram,
         requests::one,
+        trace::trace,
         tags::list,
         tags::values,
         agents::list,
@@ -74,6 +76,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/requests", get(requests::list))
         .route("/v1/requests/histogram", get(requests::histogram))
         .route("/v1/requests/{id}", get(requests::one))
+        .route("/v1/trace/{id}", get(trace::trace))
         .route("/v1/tags", get(tags::list))
         .route("/v1/tags/{name}/values", get(tags::values))
         .route("/v1/agents", get(agents::list))

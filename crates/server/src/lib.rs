@@ -13,6 +13,7 @@ mod join;
 mod label;
 mod map;
 mod run;
+mod trace;
 
 pub use config::ServerConfig;
 pub use http::openapi_json;

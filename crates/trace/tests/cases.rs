@@ -11,6 +11,8 @@
 //!
 //! Times are in microseconds. With the environment variable `UPDATE_EXPECT` set, the expected lines are written anew.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::path::Path;

@@ -250,6 +250,36 @@ export interface TagsAnswer {
   tags: TagLine[];
 }
 
+export interface TraceAnswer {
+  /** Parents come before their children; else by start. */
+  spans: TraceSpan[];
+  /** Something may be missing: too many spans, or no time to look for more. */
+  truncated: boolean;
+}
+
+/** One row of the log in its place. */
+export interface TraceSpan {
+  /** Rows of one call, seen at several points of its path, have the same number. */
+  call: number;
+  /** How surely, from 0 to 1. */
+  confidence?: number | null;
+  /** Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `task_context`, `answer_context` or `response_context`. */
+  evidence?: string | null;
+  id: string;
+  /** Of the client's end of a call: how much longer it took there than at the server's end. */
+  network_us?: number | null;
+  /** `id` of the parent, `null` of a root. */
+  parent_id?: string | null;
+  /** Columns of the row. */
+  row: Record<string, unknown>;
+  /** Time in which no child was open. */
+  self_us: number;
+  /** Start in microseconds, by a clock that is the same for all spans of the trace. */
+  start_us: number;
+  /** Time in which a child was open. */
+  waiting_us: number;
+}
+
 export interface ValueLine {
   /** Requests that have it. */
   count: number;

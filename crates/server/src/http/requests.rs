@@ -23,7 +23,7 @@ const SLOW_US: u64 = 100_000;
 const MAX_ROWS: u32 = 1000;
 
 /// Columns of a row in the list; times and ids as the page wants them.
-const ROW: &str = "toString(log._id) AS _id, toUnixTimestamp64Micro(start_time) AS start_time_us, \
+pub(super) const ROW: &str = "toString(log._id) AS _id, toUnixTimestamp64Micro(start_time) AS start_time_us, \
     toUnixTimestamp64Micro(end_time) AS end_time_us, \
     if(type = 'session', response_duration, NULL) AS response_duration_us, observation_point, l7_protocol_str, version, type, \
     auto_service_0 AS client, auto_service_1 AS server, toString(client_entity) AS client_entity_id, \
@@ -288,7 +288,7 @@ fn find(engine: &dyn Engine, id: u64, time_us: Option<u64>) -> Result<OneAnswer,
     let sql = format!(
         "SELECT * REPLACE ({}), toUnixTimestamp64Micro(start_time) AS start_time_us, {}, {} FROM {} AS log \
          WHERE log._id = {id} AND {near} LIMIT 1",
-        ids_as_text(),
+        ids_as_text(&["_id", "request_id", "flow_id", "syscall_trace_id_request", "syscall_trace_id_response"]),
         tags("_0"),
         tags("_1"),
         L7_FLOW_LOG.sql_name("")
@@ -304,9 +304,8 @@ fn find(engine: &dyn Engine, id: u64, time_us: Option<u64>) -> Result<OneAnswer,
 }
 
 /// Columns of 64 bits that are names and not amounts.
-fn ids_as_text() -> String {
-    let ids = ["_id", "request_id", "flow_id", "syscall_trace_id_request", "syscall_trace_id_response"];
-    ids.map(|name| format!("toString(log.`{name}`) AS `{name}`")).join(", ")
+pub(super) fn ids_as_text(ids: &[&str]) -> String {
+    ids.iter().map(|name| format!("toString(log.`{name}`) AS `{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 fn take_tags(row: &mut Map<String, Value>, suffix: &str) -> BTreeMap<String, String> {

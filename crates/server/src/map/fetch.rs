@@ -1,6 +1,7 @@
 //! Metrics of a time range from the store.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use hadal_model::catalog::{APPLICATION_MAP, ENTITY, NETWORK_MAP, Table};
 use hadal_sql::{Target, filter_to_sql, outcomes, tag_expression};
@@ -134,8 +135,27 @@ impl Row {
 
 /// Rows of a query of our own. Numbers are JSON numbers; ids of 64 bits, which JavaScript cannot hold, are selected as text.
 pub(crate) fn rows<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {
-    let sql = format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0");
-    let output = engine.query(&sql, Format::JsonEachRow)?;
+    decoded(engine, &format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0"))
+}
+
+/// The same, as far as time allows: what was read until then is the answer.
+pub(crate) fn rows_within<T: DeserializeOwned>(
+    engine: &dyn Engine,
+    sql: &str,
+    left: Duration,
+) -> Result<Vec<T>, MapError> {
+    let seconds = left.as_secs_f64().max(0.1);
+    decoded(
+        engine,
+        &format!(
+            "{sql} SETTINGS output_format_json_quote_64bit_integers = 0, max_execution_time = {seconds:.3}, \
+             timeout_overflow_mode = 'break'"
+        ),
+    )
+}
+
+fn decoded<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {
+    let output = engine.query(sql, Format::JsonEachRow)?;
     let lines = output.bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     lines.map(|line| serde_json::from_slice(line).map_err(MapError::from)).collect()
 }

@@ -1,0 +1,206 @@
+//! Rows of the request log by what ties them together.
+
+use std::net::Ipv6Addr;
+use std::time::Instant;
+
+use hadal_model::catalog::L7_FLOW_LOG;
+use hadal_model::{MessageType, ObservationPoint};
+use hadal_sql::quote;
+use hadal_store::Engine;
+use hadal_trace::Span;
+use serde::Deserialize;
+
+use super::search::{CallKey, Found, Round, Seconds, Window};
+use crate::map::MapError;
+use crate::map::fetch::{rows, rows_within};
+
+const COLUMNS: &str = "log._id AS id, toUnixTimestamp64Micro(start_time) AS start_us, \
+    toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, toString(ip_0) AS client, \
+    toString(ip_1) AS server, client_port, server_port, process_id_0, process_id_1, l7_protocol_str AS protocol, request_id, \
+    req_tcp_seq, resp_tcp_seq, syscall_trace_id_request, syscall_trace_id_response, x_request_id_0, x_request_id_1, trace_id, \
+    span_id, parent_span_id, type";
+
+/// Most rows that a process is asked for; one that does more is asked for the tree's contexts only.
+const MAX_WINDOW_ROWS: usize = 2000;
+
+#[derive(Deserialize)]
+struct Row {
+    id: u64,
+    start_us: u64,
+    end_us: u64,
+    point: String,
+    agent: String,
+    client: Ipv6Addr,
+    server: Ipv6Addr,
+    client_port: u16,
+    server_port: u16,
+    process_id_0: u32,
+    process_id_1: u32,
+    protocol: String,
+    request_id: Option<u64>,
+    req_tcp_seq: u32,
+    resp_tcp_seq: u32,
+    syscall_trace_id_request: u64,
+    syscall_trace_id_response: u64,
+    x_request_id_0: String,
+    x_request_id_1: String,
+    trace_id: String,
+    span_id: String,
+    parent_span_id: String,
+    r#type: String,
+}
+
+impl From<Row> for Span {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id,
+            start_us: row.start_us,
+            end_us: row.end_us,
+            point: ObservationPoint::from_name(&row.point).unwrap_or(ObservationPoint::Rest),
+            agent: row.agent,
+            addresses: [row.client.octets(), row.server.octets()],
+            ports: [row.client_port, row.server_port],
+            pids: [row.process_id_0, row.process_id_1],
+            protocol: row.protocol,
+            request_id: row.request_id,
+            seqs: [row.req_tcp_seq, row.resp_tcp_seq],
+            contexts: [row.syscall_trace_id_request, row.syscall_trace_id_response],
+            x_request_ids: [row.x_request_id_0, row.x_request_id_1],
+            trace_id: row.trace_id,
+            span_id: row.span_id,
+            parent_span_id: row.parent_span_id,
+            kind: MessageType::from_name(&row.r#type).unwrap_or(MessageType::Session),
+        }
+    }
+}
+
+/// The row with this id; `start_us` makes the look-up quick.
+pub(crate) fn seed(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Result<Option<Span>, MapError> {
+    let near = start_us.map_or("1".to_owned(), |time| {
+        let second = u32::try_from(time / 1_000_000).unwrap_or(u32::MAX);
+        condition(Seconds { from: second.saturating_sub(5), to: second.saturating_add(900) })
+    });
+    let sql = format!("{} WHERE log._id = {id} AND {near} LIMIT 1", select());
+    Ok(rows::<Row>(engine, &sql)?.pop().map(Span::from))
+}
+
+fn select() -> String {
+    format!("SELECT {COLUMNS} FROM {} AS log", L7_FLOW_LOG.sql_name(""))
+}
+
+fn condition(within: Seconds) -> String {
+    format!("log.time >= toDateTime({}) AND log.time <= toDateTime({})", within.from, within.to)
+}
+
+/// Everything a round asks for.
+pub(crate) fn look_up(engine: &dyn Engine, round: &Round, deadline: Instant) -> Result<Found, MapError> {
+    let mut found = Found::default();
+    let questions = [
+        (calls(&round.calls), round.calls_within),
+        (ids("trace_id", &round.trace_ids), round.reach),
+        (x_request_ids(&round.x_request_ids), round.reach),
+    ];
+    for (what, within) in questions {
+        if let (Some(what), Some(within)) = (what, within) {
+            ask(engine, &what, within, round.room, deadline, &mut found)?;
+        }
+    }
+    if let Some(within) = round.windows_within.filter(|_| !round.windows.is_empty()) {
+        look_up_windows(engine, &round.windows, within, round.room, deadline, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn look_up_windows(
+    engine: &dyn Engine,
+    asked: &[Window],
+    within: Seconds,
+    room: usize,
+    deadline: Instant,
+    found: &mut Found,
+) -> Result<(), MapError> {
+    let any = |by_context: bool| asked.iter().map(|one| window(one, by_context)).collect::<Vec<_>>().join(" OR ");
+    let mut all = Found::default();
+    ask(engine, &any(false), within, room.min(MAX_WINDOW_ROWS * asked.len()), deadline, &mut all)?;
+    if all.more {
+        all = Found { more: true, ..Found::default() };
+        ask(engine, &any(true), within, room, deadline, &mut all)?;
+        all.more = true;
+    }
+    found.spans.append(&mut all.spans);
+    found.more |= all.more;
+    Ok(())
+}
+
+fn ask(
+    engine: &dyn Engine,
+    what: &str,
+    within: Seconds,
+    room: usize,
+    deadline: Instant,
+    found: &mut Found,
+) -> Result<(), MapError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        found.more = true;
+        return Ok(());
+    }
+    let sql = format!("{} WHERE {} AND ({what}) LIMIT {}", select(), condition(within), room + 1);
+    let mut rows: Vec<Row> = rows_within(engine, &sql, left)?;
+    found.more |= rows.len() > room;
+    rows.truncate(room);
+    found.spans.extend(rows.into_iter().map(Span::from));
+    Ok(())
+}
+
+fn list(values: impl Iterator<Item = String>) -> Option<String> {
+    let values: Vec<_> = values.collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// The same connection and sequence number, or where addresses are translated, both numbers; datagrams by the protocol's id.
+fn calls(keys: &[CallKey]) -> Option<String> {
+    let with_request = |key: &&CallKey| key.seqs[0] != 0;
+    let requests = keys.iter().filter(with_request);
+    let requests = list(requests.map(|key| format!("({}, {}, {})", key.ports[0], key.ports[1], key.seqs[0])));
+    let responses = keys.iter().filter(|key| key.seqs[0] == 0 && key.seqs[1] != 0);
+    let responses = list(responses.map(|key| format!("({}, {}, {})", key.ports[0], key.ports[1], key.seqs[1])));
+    let both = keys.iter().filter(|key| key.seqs[0] != 0 && key.seqs[1] != 0);
+    let both = list(both.map(|key| format!("({}, {})", key.seqs[0], key.seqs[1])));
+    let own =
+        keys.iter().filter_map(|key| key.request_id.map(|id| format!("({}, {}, {id})", key.ports[0], key.ports[1])));
+    let conditions = [
+        requests.map(|keys| format!("(client_port, server_port, req_tcp_seq) IN ({keys})")),
+        responses.map(|keys| format!("(client_port, server_port, resp_tcp_seq) IN ({keys})")),
+        both.map(|keys| format!("(req_tcp_seq, resp_tcp_seq) IN ({keys})")),
+        list(own).map(|keys| format!("(client_port, server_port, ifNull(request_id, 0)) IN ({keys})")),
+    ];
+    let conditions: Vec<_> = conditions.into_iter().flatten().collect();
+    (!conditions.is_empty()).then(|| conditions.join(" OR "))
+}
+
+fn ids(column: &str, ids: &[String]) -> Option<String> {
+    list(ids.iter().map(|id| quote(id))).map(|ids| format!("{column} IN ({ids})"))
+}
+
+fn x_request_ids(all: &[String]) -> Option<String> {
+    Some(format!("{} OR {}", ids("x_request_id_0", all)?, ids("x_request_id_1", all)?))
+}
+
+/// Rows of a process that overlap a time.
+fn window(window: &Window, by_context: bool) -> String {
+    let contexts = list(window.contexts.iter().map(u64::to_string)).unwrap_or_else(|| "0".to_owned());
+    let contexts = match by_context {
+        true => format!(" AND (syscall_trace_id_request IN ({contexts}) OR syscall_trace_id_response IN ({contexts}))"),
+        false => String::new(),
+    };
+    format!(
+        "(agent = {agent} AND ((observation_point = 'c-p' AND process_id_0 = {pid}) OR (observation_point = 's-p' AND \
+         process_id_1 = {pid})) AND start_time <= fromUnixTimestamp64Micro({to}, 'UTC') AND \
+         (end_time >= fromUnixTimestamp64Micro({from}, 'UTC') OR type = 'request'){contexts})",
+        agent = quote(&window.agent),
+        pid = window.pid,
+        from = window.from_us,
+        to = window.to_us,
+    )
+}

@@ -1,0 +1,142 @@
+//! The search over a store of spans in memory.
+
+use hadal_model::{MessageType, ObservationPoint};
+use hadal_trace::Span;
+
+use super::search::{Found, Round, Search};
+
+/// One end of a call: connection and sequence number are made of its number.
+fn end(id: u64, point: ObservationPoint, pid: u32, call: u32, times: (u64, u64), contexts: [u64; 2]) -> Span {
+    Span {
+        id,
+        start_us: 1_000_000_000 + times.0,
+        end_us: 1_000_000_000 + times.1,
+        point,
+        agent: "a".to_owned(),
+        addresses: [[1; 16]; 2],
+        ports: [40_000, 80],
+        pids: if point == ObservationPoint::ClientProcess { [pid, 0] } else { [0, pid] },
+        protocol: "HTTP1".to_owned(),
+        request_id: None,
+        seqs: [call + (1 << 24), call + (1 << 25)],
+        contexts,
+        x_request_ids: [String::new(), String::new()],
+        trace_id: String::new(),
+        span_id: String::new(),
+        parent_span_id: String::new(),
+        kind: MessageType::Session,
+    }
+}
+
+/// `hops` services in a line, each asking the next one `calls` times, of which the first answer leads on to the next hop.
+fn chain(hops: u32, calls: u32, request: u64) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let base = u64::from(hops * calls * 4) * 1000 * request;
+    for hop in 0..hops {
+        let inset = u64::from(hop) * 10;
+        let (from, to) = (request * 5 + inset, request * 5 + 100_000 - inset);
+        let own = base + u64::from(hop) * 1000 + 1;
+        let call = |number: u32| (own as u32) * 8 + number;
+        if hop > 0 {
+            spans.push(end(
+                own * 10,
+                ObservationPoint::ServerProcess,
+                hop,
+                call(0) - 8000,
+                (from, to),
+                [own, own + u64::from(calls)],
+            ));
+        } else {
+            spans.push(end(
+                own * 10,
+                ObservationPoint::ServerProcess,
+                hop + 100,
+                call(7),
+                (from, to),
+                [own, own + u64::from(calls)],
+            ));
+        }
+        let pid = if hop > 0 { hop } else { 100 };
+        for number in 0..calls {
+            let (start, stop) = if number == 0 {
+                (from + 5, to - 500)
+            } else {
+                (to - 400 + u64::from(number), to - 390 + u64::from(number))
+            };
+            let contexts = [own + u64::from(number), own + u64::from(number) + 1];
+            spans.push(end(
+                own * 10 + 1 + u64::from(number),
+                ObservationPoint::ClientProcess,
+                pid,
+                call(number),
+                (start, stop),
+                contexts,
+            ));
+        }
+    }
+    spans
+}
+
+fn look_up(store: &[Span], round: &Round) -> Found {
+    let is_wanted = |span: &&Span| {
+        let by_call = round.calls.iter().any(|key| key.seqs[0] == span.seqs[0]);
+        let by_window = round.windows.iter().any(|window| {
+            (window.pid, window.agent.as_str()) == (span.own_pid(), span.agent.as_str())
+                && span.start_us <= window.to_us
+                && span.end_us >= window.from_us
+        });
+        let by_id = span.x_request_ids.iter().any(|id| round.x_request_ids.contains(id));
+        by_call || by_window || by_id || round.trace_ids.contains(&span.trace_id)
+    };
+    let found: Vec<Span> = store.iter().filter(is_wanted).cloned().collect();
+    Found { more: found.len() > round.room, spans: found.into_iter().take(round.room).collect() }
+}
+
+/// Ids of the trace, how many rounds it took, and whether it was cut.
+fn run(store: &[Span], seed: u64) -> (Vec<u64>, usize, bool) {
+    let seed = store.iter().find(|span| span.id == seed).cloned().unwrap();
+    let mut search = Search::new(seed);
+    let mut rounds = 0;
+    while let Some(round) = search.next_round() {
+        rounds += 1;
+        search.add(look_up(store, &round));
+    }
+    let trace = search.finish();
+    let mut ids: Vec<u64> = trace.spans.iter().map(|(node, _)| node.id).collect();
+    ids.sort_unstable();
+    (ids, rounds, trace.truncated)
+}
+
+#[test]
+fn two_rounds_for_a_hop_from_any_row_and_nothing_of_others() {
+    let requests: Vec<Vec<Span>> = (0..20).map(|request| chain(5, 3, request)).collect();
+    let store: Vec<Span> = requests.iter().flatten().cloned().collect();
+    for request in &requests {
+        let mut own: Vec<u64> = request.iter().map(|span| span.id).collect();
+        own.sort_unstable();
+        for seed in &own {
+            let (ids, rounds, truncated) = run(&store, *seed);
+            assert_eq!((ids, truncated), (own.clone(), false), "from {seed}");
+            assert!(rounds <= 2 * 5 + 2, "{rounds} rounds");
+        }
+    }
+}
+
+#[test]
+fn a_trace_that_is_too_large_is_cut_and_says_so() {
+    let mut store = chain(1, 1, 0);
+    let own = store[0].clone();
+    store.extend((0..6000).map(|number| {
+        let times = (200, 300);
+        end(
+            1_000_000 + number,
+            ObservationPoint::ClientProcess,
+            own.own_pid(),
+            1000 + number as u32,
+            times,
+            [own.contexts[0], 0],
+        )
+    }));
+    let (ids, rounds, truncated) = run(&store, own.id);
+    assert!(truncated && ids.len() <= 5000 && rounds < 5, "{} in {rounds} rounds", ids.len());
+}

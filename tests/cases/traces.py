@@ -1,0 +1,319 @@
+"""Traces: everything that one request caused and nothing else, in programs that nobody touched."""
+
+import collections
+import concurrent.futures
+import http.client
+import json
+import random
+import subprocess
+import time
+
+from harness import check, equal, settle, wait_for
+
+
+class Tree:
+    """An answer of /v1/trace."""
+
+    def __init__(self, answer):
+        self.truncated = answer["truncated"]
+        self.spans = {span["id"]: span for span in answer["spans"]}
+        check(len(self.spans) == len(answer["spans"]), "a span is there twice")
+        seen = set()
+        for span in answer["spans"]:
+            parent = span["parent_id"]
+            check(parent is None or parent in seen, f"{span['id']} comes before its parent {parent}")
+            check((parent is None) == (span["evidence"] is None) == (span["confidence"] is None), f"evidence of {span}")
+            check(span["self_us"] >= 0 and (span["network_us"] or 0) >= 0, f"times of {span}")
+            seen.add(span["id"])
+
+    @property
+    def ids(self):
+        return set(self.spans)
+
+    def row(self, span_id):
+        return self.spans[span_id]["row"]
+
+    def path(self, span_id):
+        """From the root: observation point and server of each span."""
+        steps = []
+        while span_id is not None:
+            row = self.row(span_id)
+            steps.append((row["observation_point"], row["server"]))
+            span_id = self.spans[span_id]["parent_id"]
+        return steps[::-1]
+
+    def calls_of(self, server, point="c-p"):
+        """What that server was asked, in order."""
+        rows = [span["row"] for span in self.spans.values()]
+        return [row["request_resource"] for row in rows if (row["server"], row["observation_point"]) == (server, point)]
+
+
+def trace(hadal, row):
+    return Tree(hadal.get(f"/v1/trace/{row['_id']}", time=row["us"]))
+
+
+def rows(hadal, ports, condition, order=""):
+    found = hadal.sql(
+        "SELECT toString(l7_flow_log._id) AS _id, toUnixTimestamp64Micro(start_time) AS us, x_request_id_0, x_request_id_1, observation_point, "
+        f"endpoint, request_resource, response_duration FROM l7_flow_log WHERE server_port IN ({', '.join(map(str, ports))}) AND ({condition}) {order}"
+    )
+    return found
+
+
+def carrying(hadal, ports, request_id):
+    """Ids of all rows of HTTP calls that carry this X-Request-ID one way or the other."""
+    return {row["_id"] for row in rows(hadal, ports, f"x_request_id_0 = '{request_id}' OR x_request_id_1 = '{request_id}'")}
+
+
+def everything(hadal, ports):
+    count = f"SELECT count() FROM l7_flow_log WHERE server_port IN ({', '.join(map(str, ports))})"
+    return settle("the log", lambda: hadal.value(count))
+
+
+def paths(server_path):
+    """Both ends of each call of a chain."""
+    return [(point, server) for server in server_path for point in ("c-p", "s-p")]
+
+
+def test_slow_requests(t):
+    """The slow requests of the demo, from any of their rows: six rows, in one line."""
+    hadal = t.hadal().ready()
+    ledger = t.demo_ledger("--requests", "1200", "--rate", "200", "--connections", "12")
+    ports = ledger["ports"].values()
+    everything(hadal, ports)
+    slow = rows(hadal, [ledger["ports"]["nginx"]], "endpoint = '/report/{}' AND observation_point = 'c-p'", "ORDER BY response_duration DESC LIMIT 25")
+    equal(len(slow), 25, "slow requests of load.py")
+    chooser = random.Random(1)
+    for row in slow:
+        tree = trace(hadal, row)
+        check(not tree.truncated, "a trace is cut")
+        equal(tree.ids, carrying(hadal, ports, row["x_request_id_1"]), f"rows of {row['request_resource']}")
+        wanted = paths(["nginx", "shop.py", "stock.py"])
+        equal([tree.path(span)[-1] for span in tree.spans], wanted, "spans in order")
+        equal(tree.path(list(tree.spans)[-1]), wanted, "one line from the client to the last server")
+        other = tree.row(chooser.choice(list(tree.spans)))
+        equal(trace(hadal, {"_id": other["_id"], "us": other["start_time_us"]}).ids, tree.ids, "the trace of another of its rows")
+        of_stock = list(tree.spans.values())[-1]
+        check(of_stock["self_us"] == of_stock["row"]["response_duration_us"] > 35_000, "the time was spent in stock.py")
+    check_tool(hadal, slow[0])
+
+
+def check_tool(hadal, row):
+    """`hadal trace`."""
+    url = f"http://127.0.0.1:{hadal.http}"
+    run = lambda *arguments: subprocess.run(
+        [hadal.test.binary, "trace", "--url", url, *arguments], capture_output=True, text=True, timeout=30, check=False
+    )
+    shown = run(row["_id"])
+    lines = shown.stdout.splitlines()
+    equal((shown.returncode, len(lines)), (0, 3), f"code and lines of {shown}")
+    check("load.py → nginx GET /report/{}" in lines[0], f"the first line is {lines[0]!r}")
+    check("└─ stock.py GET /report/{}" in lines[2] and "self" in lines[2] and "x_request_id" in lines[2], f"the last line is {lines[2]!r}")
+    equal(len(json.loads(run(row["_id"], "--json").stdout)["spans"]), 6, "spans as JSON")
+    for wrong, said in (("17", "there is no such request"), ("x", "is a number")):
+        shown = run(wrong)
+        check(shown.returncode != 0 and said in shown.stderr, f"{wrong}: {shown}")
+    equal(hadal.request("GET", "/v1/trace/17").status, 404, "status of an unknown id")
+    equal(hadal.request("GET", "/v1/trace/x").status, 400, "status of what is no id")
+
+
+# What stock.py asks Redis behind each of the requests below; ? stands for the request's own number, and for hidden values.
+COMMANDS = {
+    "/item/?": ["GET stock:?", "SET stock:? ?"],
+    "/cart/?": ["HGETALL cart:?"],
+    "/cart/?/checkout": ["HGETALL cart:?", "MULTI", "INCRBY orders ?", "DEL cart:?", "EXEC"],
+    "/search": [],
+    "/": [],
+}
+
+
+def ask(port, requests):
+    """Makes requests one after the other on one connection."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    for path in requests:
+        connection.request("POST" if path.endswith("checkout") else "GET", path)
+        connection.getresponse().read()
+    connection.close()
+
+
+def test_concurrent(t):
+    """Sixteen connections at once, beside the demo's own load: each request has its own commands, to the last one."""
+    hadal = t.hadal().ready()
+    own = t.endless_demo(150)
+    ports = [int(port) for port in own[own.index("(") + 1 : -1].split(", ")]
+    kinds = list(COMMANDS)
+    # Numbers that the demo's load does not use, each once.
+    wanted = [kinds[number % len(kinds)].replace("?", str(1000 + number)) for number in range(400)]
+    pattern = {path: kinds[number % len(kinds)] for number, path in enumerate(wanted)}
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda start: ask(ports[0], wanted[start::16]), range(16)))
+    condition = "match(request_resource, '^/(item|cart)/1[0-9]{3}(/checkout)?$')"
+    count = f"SELECT count() FROM l7_flow_log WHERE {own} AND {condition}"
+    wait_for("the log", lambda: hadal.value(count) > 0)
+    settle("the log", lambda: hadal.value(count))
+    asked = rows(hadal, ports[:1], f"observation_point = 's-p' AND {condition}")
+    equal(len(asked), sum(1 for path in wanted if "1" in path), "requests at nginx")
+    commands_seen = set()
+    for row in asked:
+        number = "".join(filter(str.isdigit, row["request_resource"]))
+        tree = trace(hadal, row)
+        commands = [command.replace(number, "?") for command in tree.calls_of("redis-server")]
+        # What the library says of itself on a new connection.
+        commands = [command for command in commands if not command.startswith("CLIENT ")]
+        equal(sorted(commands), sorted(COMMANDS[pattern[row["request_resource"]]]), f"commands of {row['request_resource']}")
+        of_http = {span for span in tree.ids if tree.row(span)["l7_protocol_str"] == "HTTP1"}
+        equal(of_http, carrying(hadal, ports, row["x_request_id_1"]), f"HTTP calls of {row['request_resource']}")
+        of_redis = tree.ids - of_http
+        check(not of_redis & commands_seen, "a command is in two traces")
+        commands_seen |= of_redis
+        for span in of_redis:
+            server_path = ["nginx", "shop.py", "stock.py", "redis-server"]
+            steps = paths(server_path)[: 8 if tree.row(span)["observation_point"] == "s-p" else 7]
+            equal(tree.path(span), steps, f"path of {tree.row(span)['request_resource']}")
+
+
+BACK = """
+import http.server, random, sys, time
+class Back(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    def do_GET(self):
+        time.sleep(random.uniform(0.001, 0.02))
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+server = Server(("127.0.0.1", 0), Back)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+# Each asks its backend twice for each request, one call after the other; the paths say which request they are for.
+THREADS = """
+import http.client, http.server, sys, threading
+kept = threading.local()
+class Middle(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    def do_GET(self):
+        if not hasattr(kept, "back"):
+            kept.back = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+        for step in "12":
+            kept.back.request("GET", f"/d/{self.path[3:]}/{step}")
+            kept.back.getresponse().read()
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+server = Server(("127.0.0.1", 0), Middle)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+ASYNCIO = """
+import asyncio, sys
+idle = []
+async def message(reader):
+    head = await reader.readuntil(b"\\r\\n\\r\\n")
+    length = next((int(line.split(b":")[1]) for line in head.split(b"\\r\\n") if line.lower().startswith(b"content-length")), 0)
+    await reader.readexactly(length)
+    return head.split()[1].decode()
+async def ask(path):
+    reader, writer = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
+    writer.write(f"GET {path} HTTP/1.1\\r\\nHost: back\\r\\n\\r\\n".encode())
+    await message(reader)
+    idle.append((reader, writer))
+async def middle(reader, writer):
+    try:
+        while True:
+            number = (await message(reader))[3:]
+            for step in "12":
+                await ask(f"/d/{number}/{step}")
+                if int(number) % 4 == 0:
+                    await asyncio.sleep(0.001)
+            writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+    except (asyncio.IncompleteReadError, ConnectionError):
+        writer.close()
+async def main():
+    server = await asyncio.start_server(middle, "127.0.0.1", 0, backlog=256)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+# Reads and workers: the worker's thread never reads a request.
+POOL = """
+import http.client, queue, selectors, socket, sys, threading
+work, kept = queue.Queue(), threading.local()
+def worker():
+    back = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+    while True:
+        connection, number = work.get()
+        for step in "12":
+            back.request("GET", f"/d/{number}/{step}")
+            back.getresponse().read()
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+for _ in range(12):
+    threading.Thread(target=worker, daemon=True).start()
+listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+print(listener.getsockname()[1], flush=True)
+selector = selectors.DefaultSelector()
+selector.register(listener, selectors.EVENT_READ)
+while True:
+    for key, _ in selector.select():
+        if key.fileobj is listener:
+            selector.register(listener.accept()[0], selectors.EVENT_READ)
+            continue
+        head = key.fileobj.recv(65536)
+        if head:
+            work.put((key.fileobj, head.split()[1].decode()[3:]))
+        else:
+            selector.unregister(key.fileobj)
+            key.fileobj.close()
+"""
+
+
+def outcome(t, hadal, name, source):
+    """How many of the calls behind requests were found, not found, and found where they do not belong."""
+    back, back_port = t.serve("back.py", BACK)
+    middle, port = t.serve(f"{name}.py", source, back_port)
+    requests = 320
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda start: ask(port, [f"/r/{number}" for number in range(requests)[start::16]]), range(16)))
+    count = f"SELECT count() FROM l7_flow_log WHERE server_port IN ({port}, {back_port})"
+    wait_for(f"log of {name}", lambda: hadal.value(count) >= requests * 6, 40)
+    equal(hadal.value(count), requests * 6, f"rows of {name}")
+    counts = collections.Counter()
+    asked = rows(hadal, [port], "observation_point = 's-p'")[::2]
+    begin = time.monotonic()
+    for row in asked:
+        number = row["request_resource"].split("/")[2]
+        found = [path.split("/")[2] for path in trace(hadal, row).calls_of("back.py")]
+        right = found.count(number)
+        counts.update(right=right, wrong=len(found) - right, orphan=2 - right)
+    middle.stop()
+    back.stop()
+    calls, each = 2 * len(asked), (time.monotonic() - begin) / len(asked)
+    shown = ", ".join(f"{counts[kind]} {kind}" for kind in ("right", "orphan", "wrong"))
+    print(f"     {name}: of {calls} calls {shown}; {each * 1000:.0f} ms for a trace", flush=True)
+    return {kind: counts[kind] / calls for kind in ("right", "wrong")}
+
+
+def test_runtimes(t):
+    """Without any id: what a thread per request tells is complete; elsewhere what is doubtful stays alone."""
+    hadal = t.hadal().ready()
+    threads = outcome(t, hadal, "threads", THREADS)
+    equal((threads["right"], threads["wrong"]), (1, 0), "shares of a thread per request")
+    for name, source in (("loop", ASYNCIO), ("pool", POOL)):
+        found = outcome(t, hadal, name, source)
+        check(found["wrong"] <= 0.02, f"{name}: {found}")
