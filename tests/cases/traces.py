@@ -223,6 +223,7 @@ server.serve_forever()
 ASYNCIO = """
 import asyncio, sys
 idle = []
+PAUSE
 async def message(reader):
     head = await reader.readuntil(b"\\r\\n\\r\\n")
     length = next((int(line.split(b":")[1]) for line in head.split(b"\\r\\n") if line.lower().startswith(b"content-length")), 0)
@@ -239,8 +240,7 @@ async def middle(reader, writer):
             number = (await message(reader))[3:]
             for step in "12":
                 await ask(f"/d/{number}/{step}")
-                if int(number) % 4 == 0:
-                    await asyncio.sleep(0.001)
+                await pause(int(number))
             writer.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
     except (asyncio.IncompleteReadError, ConnectionError):
         writer.close()
@@ -249,6 +249,27 @@ async def main():
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 asyncio.run(main())
+"""
+
+# The next step comes right after the answer, or for some requests a turn or a while later.
+PROMPT = "async def pause(number): pass"
+UNEVEN = "async def pause(number): await asyncio.sleep(0) if number % 3 == 0 else await asyncio.sleep(0.001) if number % 3 == 1 else None"
+
+NODE = """
+const http = require("http");
+const agent = new http.Agent({ keepAlive: true });
+const ask = (path) => new Promise((done, failed) => {
+  http.get({ host: "127.0.0.1", port: process.argv[2], path, agent }, (answer) => answer.resume().on("end", done)).on("error", failed);
+});
+const server = http.createServer(async (request, response) => {
+  const number = request.url.slice(3);
+  await ask(`/d/${number}/1`);
+  await ask(`/d/${number}/2`);
+  response.setHeader("Content-Length", 2);
+  response.end("ok");
+});
+server.keepAliveTimeout = 60000;
+server.listen(0, "127.0.0.1", () => console.log(server.address().port));
 """
 
 # Reads and workers: the worker's thread never reads a request.
@@ -286,7 +307,13 @@ while True:
 def outcome(t, hadal, name, source):
     """How many of the calls behind requests were found, not found, and found where they do not belong."""
     back, back_port = t.serve("back.py", BACK)
-    middle, port = t.serve(f"{name}.py", source, back_port)
+    if source is NODE:
+        script = t.work / "node.js"
+        script.write_text(NODE)
+        middle = t.spawn("node", ["node", script, back_port])
+        port = int(wait_for("node says its port", lambda: middle.output().strip(), 15))
+    else:
+        middle, port = t.serve(f"{name}.py", source, back_port)
     requests = 320
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda start: ask(port, [f"/r/{number}" for number in range(requests)[start::16]]), range(16)))
@@ -314,6 +341,11 @@ def test_runtimes(t):
     hadal = t.hadal().ready()
     threads = outcome(t, hadal, "threads", THREADS)
     equal((threads["right"], threads["wrong"]), (1, 0), "shares of a thread per request")
-    for name, source in (("loop", ASYNCIO), ("pool", POOL)):
+    for name, source in (
+        ("prompt", ASYNCIO.replace("PAUSE", PROMPT)),
+        ("uneven", ASYNCIO.replace("PAUSE", UNEVEN)),
+        ("node", NODE),
+        ("pool", POOL),
+    ):
         found = outcome(t, hadal, name, source)
         check(found["wrong"] <= 0.02, f"{name}: {found}")

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use hadal_model::ObservationPoint;
 
 use crate::ranked::{Process, Ranked, Within};
+use crate::turns::untangle;
 
 /// A context of a process.
 type Key = (Process, u64);
@@ -78,7 +79,7 @@ pub(crate) struct Contexts {
 }
 
 fn key(of: &Ranked<'_>, side: usize) -> Option<Key> {
-    let context = of.span.contexts[side];
+    let context = of.contexts[side];
     of.process.filter(|_| context != 0).map(|process| (process, context))
 }
 
@@ -87,20 +88,14 @@ fn is(of: &Ranked<'_>, point: ObservationPoint) -> bool {
 }
 
 impl Contexts {
-    pub(crate) fn new(ranked: &[Ranked<'_>]) -> Self {
-        let mut contexts = Self::default();
-        let mut used: BTreeMap<Key, Used> = BTreeMap::new();
-        for (rank, span) in ranked.iter().enumerate() {
-            let (first, second) = (key(span, 0), key(span, 1));
-            if is(span, ObservationPoint::ServerProcess) {
-                first.into_iter().for_each(|key| contexts.requests.entry(key).or_default().push(rank));
-                second.into_iter().for_each(|key| used.entry(key).or_default().responses.push(rank));
-            } else if is(span, ObservationPoint::ClientProcess) {
-                first.into_iter().for_each(|key| used.entry(key).or_default().calls.push(rank));
-            }
-        }
+    /// Contexts of the spans, which are changed where turns tell better.
+    pub(crate) fn new(ranked: &mut [Ranked<'_>]) -> Self {
+        let (_, used) = collect(ranked);
+        let multiplexed = multiplexed(ranked, &used);
+        untangle(ranked, &multiplexed);
+        let (requests, used) = collect(ranked);
+        let mut contexts = Self { requests, multiplexed, ..Self::default() };
         contexts.note_answers(ranked, &used);
-        contexts.note_multiplexed(ranked, &used);
         contexts
     }
 
@@ -125,23 +120,6 @@ impl Contexts {
     /// Whether the task had answered a request in this context before it sent the call. Both are stamped by one task.
     fn is_answered(&self, context: Key, call: &Ranked<'_>) -> bool {
         self.answered_us.get(&context).is_some_and(|answered_us| call.start_us > *answered_us)
-    }
-
-    /// Which processes do not follow one request to its end: a task answers another request than it read last; or it
-    /// answers two in one go, while other answers it read led to nothing. (A worker that gets requests from another
-    /// thread also answers in the context of what it did before, but uses every answer it read.)
-    fn note_multiplexed(&mut self, ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) {
-        let is_call = |span: &&Ranked<'_>| is(span, ObservationPoint::ClientProcess);
-        let answers = ranked.iter().filter(is_call).filter_map(|span| key(span, 1));
-        let idle: HashSet<Process> = answers.filter(|key| !used.contains_key(key)).map(|key| key.0).collect();
-        for (own, used) in used {
-            let read = self.requests.get(own);
-            let is_other = |rank: &usize| read.is_some_and(|read| !read.contains(rank));
-            let in_one_go = used.responses.windows(2).any(|pair| ranked[pair[0]].call != ranked[pair[1]].call);
-            if used.responses.iter().any(is_other) || (in_one_go && idle.contains(&own.0)) {
-                self.multiplexed.insert(own.0);
-            }
-        }
     }
 
     pub(crate) fn is_multiplexed(&self, process: Process) -> bool {
@@ -185,4 +163,47 @@ impl Contexts {
         };
         self.siblings.insert(key, both);
     }
+}
+
+/// Server ends by the context that their request opened, and what was sent in each context.
+fn collect(ranked: &[Ranked<'_>]) -> (HashMap<Key, Vec<usize>>, BTreeMap<Key, Used>) {
+    let mut requests: HashMap<Key, Vec<usize>> = HashMap::new();
+    let mut used: BTreeMap<Key, Used> = BTreeMap::new();
+    for (rank, span) in ranked.iter().enumerate() {
+        let (first, second) = (key(span, 0), key(span, 1));
+        if is(span, ObservationPoint::ServerProcess) {
+            first.into_iter().for_each(|key| requests.entry(key).or_default().push(rank));
+            second.into_iter().for_each(|key| used.entry(key).or_default().responses.push(rank));
+        } else if is(span, ObservationPoint::ClientProcess) {
+            first.into_iter().for_each(|key| used.entry(key).or_default().calls.push(rank));
+        }
+    }
+    (requests, used)
+}
+
+/// Which processes do not follow one request to its end. A task answers another request than it read last. Or it sends
+/// several messages after one read, while other reads led to nothing: answers it sends after an answer, or anything it
+/// sends after a request. (A worker that gets requests from another thread also answers in the context of what it did
+/// before, but uses every answer it read; and the thread that reads sends nothing.)
+fn multiplexed(ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) -> HashSet<Process> {
+    let is_call = |span: &&Ranked<'_>| is(span, ObservationPoint::ClientProcess);
+    let answers = ranked.iter().filter(is_call).filter_map(|span| key(span, 1));
+    let idle: HashSet<Process> = answers.filter(|key| !used.contains_key(key)).map(|key| key.0).collect();
+    let read: HashSet<(Key, usize)> = ranked
+        .iter()
+        .enumerate()
+        .filter(|(_, span)| is(span, ObservationPoint::ServerProcess))
+        .filter_map(|(rank, span)| Some((key(span, 0)?, rank)))
+        .collect();
+    let opened: HashSet<Key> = read.iter().map(|(key, _)| *key).collect();
+    let unanswered: HashSet<Process> = opened.iter().filter(|key| !used.contains_key(key)).map(|key| key.0).collect();
+    let is_multiplexed = |(own, used): &(&Key, &Used)| {
+        let is_other = |rank: &usize| opened.contains(own) && !read.contains(&(**own, *rank));
+        let in_one_go = used.responses.windows(2).any(|pair| ranked[pair[0]].call != ranked[pair[1]].call);
+        let several = opened.contains(own) && used.calls.len() + used.responses.len() > 1;
+        used.responses.iter().any(is_other)
+            || (in_one_go && idle.contains(&own.0))
+            || (several && unanswered.contains(&own.0))
+    };
+    used.iter().filter(is_multiplexed).map(|(own, _)| own.0).collect()
 }

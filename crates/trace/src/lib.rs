@@ -20,6 +20,7 @@ mod headers;
 mod ranked;
 mod span;
 mod times;
+mod turns;
 
 pub use evidence::{Evidence, Link};
 pub use forest::{Forest, Limits, Node, assemble};

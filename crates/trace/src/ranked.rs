@@ -41,6 +41,8 @@ pub(crate) struct Ranked<'a> {
     pub(crate) call: usize,
     /// Whether it comes first on the path of its call.
     pub(crate) is_head: bool,
+    /// As the span has them, or better.
+    pub(crate) contexts: [u64; 2],
     pub(crate) link: Option<Proposal>,
 }
 
@@ -102,6 +104,7 @@ pub(crate) fn rank<'a>(spans: &[&'a Span], agents: &[u32], shifts: &[i64], calls
             end_us: corrected(span.end_us, index).max(start_us),
             call,
             is_head: place == 0,
+            contexts: span.contexts,
             link: None,
         }
     };
