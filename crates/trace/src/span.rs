@@ -15,6 +15,8 @@ pub struct Span {
     pub point: ObservationPoint,
     /// Name of the agent.
     pub agent: String,
+    /// Entities of client and server.
+    pub entities: [u32; 2],
     /// Addresses of client and server.
     pub addresses: [[u8; 16]; 2],
     /// Ports of client and server.

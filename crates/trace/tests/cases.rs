@@ -101,6 +101,7 @@ fn span(words: &[&str]) -> Span {
         end_us: end.parse().unwrap(),
         point,
         agent: agent.to_owned(),
+        entities: [0; 2],
         addresses: [address(client).0, address(server).0],
         ports: [address(client).1, address(server).1],
         pids: if point < ObservationPoint::Local { [pid, 0] } else { [0, pid] },

@@ -15,7 +15,7 @@ use crate::map::MapError;
 use crate::map::fetch::{rows, rows_within};
 
 const COLUMNS: &str = "log._id AS id, toUnixTimestamp64Micro(start_time) AS start_us, \
-    toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, toString(ip_0) AS client, \
+    toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, client_entity, server_entity, toString(ip_0) AS client, \
     toString(ip_1) AS server, client_port, server_port, process_id_0, process_id_1, l7_protocol_str AS protocol, request_id, \
     req_tcp_seq, resp_tcp_seq, syscall_trace_id_request, syscall_trace_id_response, x_request_id_0, x_request_id_1, trace_id, \
     span_id, parent_span_id, type";
@@ -30,6 +30,8 @@ struct Row {
     end_us: u64,
     point: String,
     agent: String,
+    client_entity: u32,
+    server_entity: u32,
     client: Ipv6Addr,
     server: Ipv6Addr,
     client_port: u16,
@@ -58,6 +60,7 @@ impl From<Row> for Span {
             end_us: row.end_us,
             point: ObservationPoint::from_name(&row.point).unwrap_or(ObservationPoint::Rest),
             agent: row.agent,
+            entities: [row.client_entity, row.server_entity],
             addresses: [row.client.octets(), row.server.octets()],
             ports: [row.client_port, row.server_port],
             pids: [row.process_id_0, row.process_id_1],
@@ -99,6 +102,7 @@ pub(crate) fn look_up(engine: &dyn Engine, round: &Round, deadline: Instant) -> 
         (calls(&round.calls), round.calls_within),
         (ids("trace_id", &round.trace_ids), round.reach),
         (x_request_ids(&round.x_request_ids), round.reach),
+        (list_or(&round.parents, parents), round.parents_within),
     ];
     for (what, within) in questions {
         if let (Some(what), Some(within)) = (what, within) {
@@ -119,7 +123,7 @@ fn look_up_windows(
     deadline: Instant,
     found: &mut Found,
 ) -> Result<(), MapError> {
-    let any = |by_context: bool| asked.iter().map(|one| window(one, by_context)).collect::<Vec<_>>().join(" OR ");
+    let any = |by_context: bool| list_or(asked, |one| window(one, by_context)).unwrap_or_default();
     let mut all = Found::default();
     ask(engine, &any(false), within, room.min(MAX_WINDOW_ROWS * asked.len()), deadline, &mut all)?;
     if all.more {
@@ -179,6 +183,10 @@ fn calls(keys: &[CallKey]) -> Option<String> {
     (!conditions.is_empty()).then(|| conditions.join(" OR "))
 }
 
+fn list_or<T>(all: &[T], condition: impl Fn(&T) -> String) -> Option<String> {
+    (!all.is_empty()).then(|| all.iter().map(condition).collect::<Vec<_>>().join(" OR "))
+}
+
 fn ids(column: &str, ids: &[String]) -> Option<String> {
     list(ids.iter().map(|id| quote(id))).map(|ids| format!("{column} IN ({ids})"))
 }
@@ -196,11 +204,27 @@ fn window(window: &Window, by_context: bool) -> String {
     };
     format!(
         "(agent = {agent} AND ((observation_point = 'c-p' AND process_id_0 = {pid}) OR (observation_point = 's-p' AND \
-         process_id_1 = {pid})) AND start_time <= fromUnixTimestamp64Micro({to}, 'UTC') AND \
-         (end_time >= fromUnixTimestamp64Micro({from}, 'UTC') OR type = 'request'){contexts})",
+         process_id_1 = {pid})) AND {}{contexts})",
+        overlaps(window),
         agent = quote(&window.agent),
         pid = window.pid,
-        from = window.from_us,
-        to = window.to_us,
+    )
+}
+
+/// Requests that a process worked on in a time. Its entity comes first in the table's order.
+fn parents(window: &Window) -> String {
+    format!(
+        "(server_entity = {} AND agent = {} AND observation_point = 's-p' AND process_id_1 = {} AND {})",
+        window.entity,
+        quote(&window.agent),
+        window.pid,
+        overlaps(window),
+    )
+}
+
+fn overlaps(window: &Window) -> String {
+    format!(
+        "start_time <= fromUnixTimestamp64Micro({}, 'UTC') AND (end_time >= fromUnixTimestamp64Micro({}, 'UTC') OR type = 'request')",
+        window.to_us, window.from_us,
     )
 }

@@ -12,8 +12,11 @@ use super::Trace;
 
 /// How far from the first row others are looked for, in seconds.
 const REACH_S: u32 = 600;
-/// How far the clocks of two hosts may be apart, in seconds.
-const CLOCKS_S: u32 = 60;
+/// How far the clocks of two hosts may be apart, in seconds: at first, and where the other end was not found.
+const CLOCKS_S: u32 = 2;
+const BAD_CLOCKS_S: u32 = 60;
+/// How long after a request others that were open with it are looked at, in seconds: they tell how its process works.
+const AFTER_S: u32 = 5;
 /// How long a request without an answer is thought to be worked on, in seconds.
 const BEFORE_S: u32 = 60;
 /// Most spans that are looked at.
@@ -43,6 +46,7 @@ pub(crate) struct CallKey {
 pub(crate) struct Window {
     pub(crate) agent: String,
     pub(crate) pid: u32,
+    pub(crate) entity: u32,
     pub(crate) from_us: u64,
     pub(crate) to_us: u64,
     /// Contexts of the tree's rows in this process: what to look for if it did too much.
@@ -56,6 +60,9 @@ pub(crate) struct Round {
     pub(crate) calls_within: Option<Seconds>,
     pub(crate) windows: Vec<Window>,
     pub(crate) windows_within: Option<Seconds>,
+    /// Calls whose request is looked for: their own times.
+    pub(crate) parents: Vec<Window>,
+    pub(crate) parents_within: Option<Seconds>,
     pub(crate) x_request_ids: Vec<String>,
     pub(crate) trace_ids: Vec<String>,
     pub(crate) reach: Option<Seconds>,
@@ -65,7 +72,8 @@ pub(crate) struct Round {
 
 impl Round {
     fn is_empty(&self) -> bool {
-        self.calls.is_empty() && self.windows.is_empty() && self.x_request_ids.is_empty() && self.trace_ids.is_empty()
+        let ids = self.x_request_ids.is_empty() && self.trace_ids.is_empty();
+        ids && self.calls.is_empty() && self.windows.is_empty() && self.parents.is_empty()
     }
 }
 
@@ -84,7 +92,8 @@ pub(crate) struct Search {
     reach: Seconds,
     spans: Vec<Span>,
     known: HashSet<u64>,
-    calls_asked: HashSet<u64>,
+    calls_asked: HashSet<(u64, u32)>,
+    parents_asked: HashSet<u64>,
     ids_asked: HashSet<String>,
     windows_asked: HashMap<(String, u32), (u64, u64)>,
     rounds: usize,
@@ -93,6 +102,12 @@ pub(crate) struct Search {
 
 fn second(time_us: u64) -> u32 {
     u32::try_from(time_us / 1_000_000).unwrap_or(u32::MAX)
+}
+
+/// Whether no other row of its call is there. Rows of a call stand next to each other.
+fn is_alone(tree: &[&Node], place: usize) -> bool {
+    let is_other = |other: Option<&&Node>| other.is_none_or(|other| other.call != tree[place].call);
+    is_other(place.checked_sub(1).and_then(|before| tree.get(before))) && is_other(tree.get(place + 1))
 }
 
 impl Search {
@@ -107,6 +122,7 @@ impl Search {
             known: HashSet::from([seed.id]),
             spans: vec![seed],
             calls_asked: HashSet::new(),
+            parents_asked: HashSet::new(),
             ids_asked: HashSet::new(),
             windows_asked: HashMap::new(),
             rounds: 0,
@@ -150,9 +166,13 @@ impl Search {
         let forest = self.forest();
         let tree = forest.tree_of(self.seed);
         let mut round = Round { room, reach: Some(self.reach), ..Round::default() };
-        self.ask_calls(&tree, &mut round);
+        self.ask_calls(&tree, CLOCKS_S, &mut round);
+        self.ask_parents(&tree, &mut round);
         self.ask_windows(&tree, &mut round);
         self.ask_ids(&tree, &mut round);
+        if round.is_empty() {
+            self.ask_calls(&tree, BAD_CLOCKS_S, &mut round);
+        }
         (!round.is_empty()).then_some(round)
     }
 
@@ -163,13 +183,15 @@ impl Search {
         }
     }
 
-    fn ask_calls(&mut self, tree: &[&Node], round: &mut Round) {
+    /// The other ends of calls that were seen at one end only.
+    fn ask_calls(&mut self, tree: &[&Node], clocks_s: u32, round: &mut Round) {
         let mut keys = HashSet::new();
         let (mut from_us, mut to_us) = (u64::MAX, 0);
-        for node in tree {
+        for (place, node) in tree.iter().enumerate() {
             let span = &self.spans[node.index];
             let has_key = span.ports[1] != 0 && (span.seqs != [0, 0] || span.request_id.is_some());
-            if !has_key || keys.len() >= MAX_KEYS || !self.calls_asked.insert(span.id) {
+            let is_wanted = has_key && is_alone(tree, place) && keys.len() < MAX_KEYS;
+            if !is_wanted || !self.calls_asked.insert((span.id, clocks_s)) {
                 continue;
             }
             (from_us, to_us) = (from_us.min(span.start_us), to_us.max(span.end_us));
@@ -177,7 +199,26 @@ impl Search {
         }
         round.calls = keys.into_iter().collect();
         round.calls.sort_by_key(|key| (key.ports, key.seqs));
-        round.calls_within = Some(self.within(from_us, to_us, CLOCKS_S, CLOCKS_S));
+        round.calls_within = Some(self.within(from_us, to_us, clocks_s, clocks_s));
+    }
+
+    /// The requests that the root may be a call of.
+    fn ask_parents(&mut self, tree: &[&Node], round: &mut Round) {
+        let Some(span) = tree.first().map(|root| &self.spans[root.index]) else { return };
+        let is_call = span.point == ObservationPoint::ClientProcess && span.own_pid() != 0;
+        if is_call && self.parents_asked.insert(span.id) {
+            // A row is stamped with its end: what is around a call may end long after it, and a request without an
+            // answer ends when it begins.
+            round.parents_within = Some(self.within(span.start_us, span.end_us, BEFORE_S, REACH_S));
+            round.parents.push(Window {
+                agent: span.agent.clone(),
+                pid: span.own_pid(),
+                entity: span.entities[0],
+                from_us: span.start_us,
+                to_us: span.end_us,
+                contexts: Vec::new(),
+            });
+        }
     }
 
     /// The times of the tree's rows by process: its requests, and calls whose request is not known yet.
@@ -195,6 +236,7 @@ impl Search {
             .map(|((agent, pid), (from_us, to_us, contexts))| Window {
                 agent: agent.to_owned(),
                 pid,
+                entity: 0,
                 from_us,
                 to_us,
                 contexts,
@@ -204,9 +246,7 @@ impl Search {
         windows.sort_by(|one, other| (&one.agent, one.pid).cmp(&(&other.agent, other.pid)));
         let from_us = windows.iter().map(|window| window.from_us).min().unwrap_or_default();
         let to_us = windows.iter().map(|window| window.to_us).max().unwrap_or_default();
-        // A row is stamped with its end: what is around a call may end long after it, and a request without an answer
-        // ends when it begins.
-        round.windows_within = Some(self.within(from_us, to_us, BEFORE_S, REACH_S));
+        round.windows_within = Some(self.within(from_us, to_us, 1, AFTER_S));
         round.windows = windows;
     }
 
@@ -247,9 +287,7 @@ impl Search {
             if !span.trace_id.is_empty() && self.ids_asked.insert(format!("trace {}", span.trace_id)) {
                 round.trace_ids.push(span.trace_id.clone());
             }
-            let is_alone = !(place > 0 && tree[place - 1].call == node.call)
-                && tree.get(place + 1).is_none_or(|next| next.call != node.call);
-            let is_gap = is_alone && !asked.contains(&span.seqs);
+            let is_gap = is_alone(tree, place) && !asked.contains(&span.seqs);
             for id in span.x_request_ids.iter().filter(|id| is_gap && !id.is_empty()) {
                 if self.ids_asked.insert(format!("x {id}")) {
                     round.x_request_ids.push(id.clone());
