@@ -29,50 +29,23 @@ fn end(id: u64, point: ObservationPoint, pid: u32, call: u32, times: (u64, u64),
     }
 }
 
-/// `hops` services in a line, each asking the next one `calls` times, of which the first answer leads on to the next hop.
+/// `hops` services in a line, each asking `calls` times: first the next service, then others that nobody sees.
 fn chain(hops: u32, calls: u32, request: u64) -> Vec<Span> {
     let mut spans = Vec::new();
-    let base = u64::from(hops * calls * 4) * 1000 * request;
     for hop in 0..hops {
+        // Numbers of rows, contexts and calls of one hop of one request; no other has them.
+        let own = (request * 100 + u64::from(hop) + 1) * 100;
         let inset = u64::from(hop) * 10;
         let (from, to) = (request * 5 + inset, request * 5 + 100_000 - inset);
-        let own = base + u64::from(hop) * 1000 + 1;
-        let call = |number: u32| (own as u32) * 8 + number;
-        if hop > 0 {
-            spans.push(end(
-                own * 10,
-                ObservationPoint::ServerProcess,
-                hop,
-                call(0) - 8000,
-                (from, to),
-                [own, own + u64::from(calls)],
-            ));
-        } else {
-            spans.push(end(
-                own * 10,
-                ObservationPoint::ServerProcess,
-                hop + 100,
-                call(7),
-                (from, to),
-                [own, own + u64::from(calls)],
-            ));
-        }
-        let pid = if hop > 0 { hop } else { 100 };
-        for number in 0..calls {
-            let (start, stop) = if number == 0 {
-                (from + 5, to - 500)
-            } else {
-                (to - 400 + u64::from(number), to - 390 + u64::from(number))
-            };
-            let contexts = [own + u64::from(number), own + u64::from(number) + 1];
-            spans.push(end(
-                own * 10 + 1 + u64::from(number),
-                ObservationPoint::ClientProcess,
-                pid,
-                call(number),
-                (start, stop),
-                contexts,
-            ));
+        let pid = 100 + hop;
+        // The request is the first call of the hop before.
+        let contexts = [own, own + u64::from(calls)];
+        spans.push(end(own, ObservationPoint::ServerProcess, pid, own as u32 - 100, (from, to), contexts));
+        for number in 0..u64::from(calls) {
+            let times = if number == 0 { (from + 5, to - 500) } else { (to - 400 + number, to - 390 + number) };
+            let contexts = [own + number, own + number + 1];
+            let call = (own + number) as u32;
+            spans.push(end(own + 1 + number, ObservationPoint::ClientProcess, pid, call, times, contexts));
         }
     }
     spans
