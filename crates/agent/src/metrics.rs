@@ -1,11 +1,12 @@
 //! Metrics per second, computed from every request and every socket event before any sampling of logs.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use hadal_flow::Session;
 use hadal_model::sketch::Sketch;
 use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus, Transport};
+
+use crate::hash::{Map, Set};
 
 /// Name of the endpoint that stands for all beyond the limit.
 pub(crate) const OTHER_ENDPOINT: &str = "~other";
@@ -89,8 +90,8 @@ pub(crate) type NetworkRow = (u32, NetworkKey, Network);
 
 /// Names of endpoints by service, bounded per service.
 struct Endpoints {
-    names: HashSet<Rc<str>>,
-    by_service: HashMap<u64, HashSet<Rc<str>>>,
+    names: Set<Rc<str>>,
+    by_service: Map<u64, Set<Rc<str>>>,
     other: Rc<str>,
     limit: usize,
     refused: u64,
@@ -115,19 +116,19 @@ impl Endpoints {
 
 /// Metrics being collected.
 pub(crate) struct Metrics {
-    application: HashMap<(u32, ApplicationKey), Application>,
-    network: HashMap<(u32, NetworkKey), Network>,
+    application: Map<(u32, ApplicationKey), Application>,
+    network: Map<(u32, NetworkKey), Network>,
     endpoints: Endpoints,
 }
 
 impl Metrics {
     pub(crate) fn new(max_endpoints: usize) -> Self {
         Self {
-            application: HashMap::new(),
-            network: HashMap::new(),
+            application: Map::default(),
+            network: Map::default(),
             endpoints: Endpoints {
-                names: HashSet::new(),
-                by_service: HashMap::new(),
+                names: Set::default(),
+                by_service: Map::default(),
                 other: Rc::from(OTHER_ENDPOINT),
                 limit: max_endpoints,
                 refused: 0,

@@ -4,7 +4,7 @@ mod edges;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hadal_abi::{self as abi, Event};
@@ -17,6 +17,7 @@ use hadal_model::{LossCause, MessageType, ObservationPoint, Transport};
 use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
 
 use crate::config::AgentConfig;
+use crate::hash::{Map, Set};
 use crate::metrics::{ApplicationKey, Edge, Metrics, NetworkKey};
 use crate::processes::Processes;
 use crate::rows::{self, L7Row, L7Rows};
@@ -86,14 +87,14 @@ pub struct Pipeline {
     requests: u64,
     output: Output,
     /// Connections with requests or segments that wait.
-    waiting: HashSet<u64>,
+    waiting: Set<u64>,
     /// Calls of io_uring whose payload comes later, oldest first.
     held: VecDeque<abi::DataEvent>,
-    ignored: HashSet<u32>,
+    ignored: Set<u32>,
     /// File names of Hadal's own programs.
     own_programs: Vec<String>,
     decisions: Vec<Decision>,
-    losses: HashMap<LossCause, u64>,
+    losses: Map<LossCause, u64>,
     batches: Vec<Outgoing>,
     /// Added to the kernel's monotonic time in microseconds to get UTC.
     clock_offset_us: u64,
@@ -119,12 +120,12 @@ impl Pipeline {
             logged: 0,
             requests: 0,
             output: Output::default(),
-            waiting: HashSet::new(),
+            waiting: Set::default(),
             held: VecDeque::new(),
-            ignored: HashSet::new(),
+            ignored: Set::default(),
             own_programs: Vec::new(),
             decisions: Vec::new(),
-            losses: HashMap::new(),
+            losses: Map::default(),
             batches: Vec::new(),
             clock_offset_us: 0,
             flow_id_base: boot.rotate_left(17),
@@ -184,7 +185,7 @@ impl Pipeline {
 
     /// After events were lost: takes a new list of all sockets, and forgets those that closed unseen.
     pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, now_us: u64) {
-        let alive: HashSet<u64> = listed.iter().map(|socket| socket.cookie).collect();
+        let alive: Set<u64> = listed.iter().map(|socket| socket.cookie).collect();
         // A socket that was met just now may be younger than the list.
         let is_gone = |cookie: &u64, socket: &Socket| {
             !alive.contains(&socket.cookie(*cookie))

@@ -1,11 +1,11 @@
 //! Processes by id, so that a socket's owner is known even when it is gone before anyone could look.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use hadal_bpf::GoLayout;
 use hadal_tag::ProcessFacts;
 
+use crate::hash::Map;
 use crate::pipeline::ProcessSource;
 
 /// How long a process that has exited is remembered, in microseconds: its last events may still be under way.
@@ -30,13 +30,13 @@ struct Process {
 
 /// The table. Facts are looked up when a process first owns a socket, not for every process.
 pub(crate) struct Processes {
-    by_pid: HashMap<u32, Process>,
+    by_pid: Map<u32, Process>,
     limit: usize,
 }
 
 impl Processes {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { by_pid: HashMap::new(), limit }
+        Self { by_pid: Map::default(), limit }
     }
 
     /// A program was executed: what was known of the process is over, except who made it.

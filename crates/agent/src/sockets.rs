@@ -3,7 +3,6 @@
 //! An unconnected UDP socket talks with many: each peer makes a socket of its own here, under a key made of the socket's
 //! cookie and the peer's address.
 
-use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -11,6 +10,8 @@ use std::sync::Arc;
 use hadal_abi as abi;
 use hadal_bpf::Policy;
 use hadal_flow::{Connection, Role, Settings, Transport};
+
+use crate::hash::Map;
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
@@ -155,17 +156,17 @@ type Space = (u32, u32);
 
 /// All sockets.
 pub(crate) struct Sockets {
-    by_cookie: HashMap<u64, Socket>,
+    by_cookie: Map<u64, Socket>,
     /// Local and remote end → cookie.
-    by_tuple: HashMap<(Space, SocketAddr, SocketAddr), u64>,
+    by_tuple: Map<(Space, SocketAddr, SocketAddr), u64>,
     /// Transport, local and remote end → cookie, in any network namespace; without loopback, which each namespace has.
-    by_addresses: HashMap<(u32, SocketAddr, SocketAddr), u64>,
+    by_addresses: Map<(u32, SocketAddr, SocketAddr), u64>,
     /// Port → process that listens, or has an unconnected socket there.
-    listeners: HashMap<(Space, u16), u32>,
+    listeners: Map<(Space, u16), u32>,
     /// Unix sockets: cookie → cookie of the other end.
-    pairs: HashMap<u64, u64>,
+    pairs: Map<u64, u64>,
     /// Unconnected sockets: cookie → keys of their peers.
-    children: HashMap<u64, Vec<u64>>,
+    children: Map<u64, Vec<u64>>,
     limit: usize,
 }
 
@@ -183,12 +184,12 @@ pub(crate) enum Met {
 impl Sockets {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            by_cookie: HashMap::new(),
-            by_tuple: HashMap::new(),
-            by_addresses: HashMap::new(),
-            listeners: HashMap::new(),
-            pairs: HashMap::new(),
-            children: HashMap::new(),
+            by_cookie: Map::default(),
+            by_tuple: Map::default(),
+            by_addresses: Map::default(),
+            listeners: Map::default(),
+            pairs: Map::default(),
+            children: Map::default(),
             limit,
         }
     }
