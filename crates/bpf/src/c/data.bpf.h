@@ -43,8 +43,13 @@ struct {
 /* What user space decided is looked up when the direction changes, and kept with the socket in between. */
 static __always_inline void refresh_policy(struct socket_state *state)
 {
-	if (state->policy != HADAL_POLICY_IGNORE && state->policy != HADAL_POLICY_COUNT)
-		state->policy = decided_policy(state->cookie, state->policy);
+	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
+		return;
+	state->policy = decided_policy(state->cookie, state->policy);
+	if (state->policy == HADAL_POLICY_ANNOUNCE) {
+		state->announced = 0;
+		state->policy = HADAL_POLICY_PREFIX;
+	}
 }
 
 /*
@@ -334,18 +339,15 @@ static __always_inline bool emit_short(struct socket_state *state, struct task_s
 
 static __always_inline void emit_data(struct socket_state *state, const struct call *call)
 {
-	__u32 index = call->scratch;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 	struct task_struct *task = current_task();
 	struct task_state *thread = task_state(task);
 	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
 	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
 	struct message message = {};
+	__u32 flags = 0, index = call->scratch;
+	struct scratch *scratch;
 	__u64 want, captured;
-	__u32 flags = 0;
 
-	if (!scratch)
-		return;
 	/* A stream that turns round begins a new call, and so a new vector. */
 	if (thread && begins && !is_datagram(state->transport))
 		thread->vector = 0;
@@ -361,6 +363,9 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 		/* Without room the event is made all the same: numbers go on. */
 		want = 0;
 	}
+	scratch = bpf_map_lookup_elem(&scratches, &index);
+	if (!scratch)
+		return;
 	fill_data(&scratch->event, state, thread, call, task, begins, flags);
 	if (unconnected)
 		fill_peer(&scratch->event, call, message.peer);
@@ -390,7 +395,7 @@ static __always_inline bool is_shed(const struct socket_state *state, __u32 tran
 		return true;
 	}
 	if (controls.shed_unimportant &&
-	    (transport >= HADAL_TRANSPORT_UNIX_STREAM || (state && state->policy == HADAL_POLICY_COUNT))) {
+	    (is_unix(transport) || (state && state->policy == HADAL_POLICY_COUNT))) {
 		count(HADAL_COUNTER_SOCKET_SHED);
 		return true;
 	}
