@@ -56,7 +56,7 @@ struct scratch {
 };
 
 /* Programs that may interrupt each other do not share a scratch; a program never interrupts itself. */
-enum { SCRATCH_RECEIVE, SCRATCH_SEND, SCRATCH_URING, SCRATCH_LEVEL_B, SCRATCH_LAST = SCRATCH_LEVEL_B + 12 };
+enum { SCRATCH_RECEIVE, SCRATCH_SEND, SCRATCH_URING, SCRATCH_STATE, SCRATCH_LEVEL_B, SCRATCH_LAST = SCRATCH_LEVEL_B + 12 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -120,6 +120,20 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hadal_go_layout);
 } go_processes SEC(".maps");
+
+struct goroutine {
+	__u64 number;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/* Contexts of goroutines: many share a thread, and each may change it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct goroutine);
+	__type(value, __u64);
+} goroutines SEC(".maps");
 
 /* Indexed by enum hadal_counter. */
 struct counts {
