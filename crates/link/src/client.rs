@@ -48,11 +48,40 @@ pub struct Config {
     pub register: RegisterRequest,
     /// Most rows kept while they are not acknowledged, over all tables.
     pub max_unacknowledged_rows: usize,
+    /// Most bytes of memory of these rows.
+    pub max_unacknowledged_bytes: usize,
 }
 
 struct Pending {
     seq: u64,
     batch: RecordBatch,
+}
+
+/// Rows and their memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Size {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Size {
+    fn of(batch: &RecordBatch) -> Self {
+        Self { rows: batch.num_rows(), bytes: batch.get_array_memory_size() }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
+
+    fn subtract(&mut self, other: Self) {
+        self.rows -= other.rows;
+        self.bytes -= other.bytes;
+    }
+
+    fn exceeds(&self, config: &Config) -> bool {
+        self.rows > config.max_unacknowledged_rows || self.bytes > config.max_unacknowledged_bytes
+    }
 }
 
 /// Batches of one table that are not acknowledged.
@@ -75,12 +104,13 @@ struct Uploader {
     notices: mpsc::Sender<Notice>,
     streams: HashMap<&'static str, Stream>,
     facts: HashMap<u64, EntityFacts>,
-    rows: usize,
+    kept: Size,
 }
 
 /// Runs until `outgoing` is closed and everything was sent, or one more second has passed.
 pub async fn run(config: Config, mut outgoing: mpsc::Receiver<Outgoing>, notices: mpsc::Sender<Notice>) {
-    let mut uploader = Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), rows: 0 };
+    let mut uploader =
+        Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), kept: Size::default() };
     let mut wait = Duration::from_millis(100);
     loop {
         match uploader.session(&mut outgoing).await {
@@ -198,7 +228,7 @@ impl Uploader {
             let _ = self.notices.send(Notice::Refused(batch.num_rows() as u64)).await;
             return;
         }
-        self.rows += batch.num_rows();
+        self.kept.add(Size::of(&batch));
         let stream = self.streams.entry(table.name).or_insert_with(|| Stream {
             table,
             last_seq: 0,
@@ -208,10 +238,10 @@ impl Uploader {
         stream.last_seq += 1;
         stream.pending.push_back(Pending { seq: stream.last_seq, batch });
         let mut dropped = 0;
-        while self.rows > self.config.max_unacknowledged_rows {
-            let Some(largest) = self.streams.values_mut().max_by_key(|stream| stream.rows()) else { break };
+        while self.kept.exceeds(&self.config) {
+            let Some(largest) = self.streams.values_mut().max_by_key(|stream| stream.bytes()) else { break };
             let Some(oldest) = largest.pending.pop_front() else { break };
-            self.rows -= oldest.batch.num_rows();
+            self.kept.subtract(Size::of(&oldest.batch));
             dropped += oldest.batch.num_rows() as u64;
         }
         if dropped > 0 {
@@ -224,7 +254,8 @@ impl Uploader {
             Answer::Acknowledged(table, seq) => {
                 let Some(stream) = self.streams.get_mut(table) else { return Ok(()) };
                 while stream.pending.front().is_some_and(|pending| pending.seq <= seq) {
-                    self.rows -= stream.pending.pop_front().map_or(0, |pending| pending.batch.num_rows());
+                    let done = stream.pending.pop_front().map(|pending| Size::of(&pending.batch));
+                    self.kept.subtract(done.unwrap_or_default());
                 }
                 Ok(())
             }
@@ -232,9 +263,9 @@ impl Uploader {
                 // Sending it again would be refused again: the batch goes, and is counted.
                 tracing::error!(table, "the server refuses a batch: {}", status.message());
                 let refused = self.streams.get_mut(table).and_then(|stream| stream.pending.pop_front());
-                let rows = refused.map_or(0, |pending| pending.batch.num_rows());
-                self.rows -= rows;
-                let _ = self.notices.send(Notice::Refused(rows as u64)).await;
+                let size = refused.map(|pending| Size::of(&pending.batch)).unwrap_or_default();
+                self.kept.subtract(size);
+                let _ = self.notices.send(Notice::Refused(size.rows as u64)).await;
                 Err(status)
             }
             Answer::Ended(_, status) => Err(status),
@@ -244,7 +275,7 @@ impl Uploader {
     /// After the last batch: waits for the acknowledgements, for a second at most.
     async fn drain(&mut self, answers: &mut mpsc::Receiver<Answer>) -> Result<(), Status> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(2);
-        while self.rows > 0 {
+        while self.kept.rows > 0 {
             match tokio::time::timeout_at(deadline, answers.recv()).await {
                 Ok(Some(answer)) => self.answered(answer).await?,
                 _ => break,
@@ -255,8 +286,8 @@ impl Uploader {
 }
 
 impl Stream {
-    fn rows(&self) -> usize {
-        self.pending.iter().map(|pending| pending.batch.num_rows()).sum()
+    fn bytes(&self) -> usize {
+        self.pending.iter().map(|pending| pending.batch.get_array_memory_size()).sum()
     }
 }
 
