@@ -264,6 +264,20 @@ fn a_full_table_forgets_what_is_over_and_counts_it_before() {
 }
 
 #[test]
+fn batches_of_few_rows_are_small() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    call(&mut pipeline);
+    let tick = pipeline.tick(2 * SECOND);
+    for table in ["l7_flow_log", "application_map", "network_map"] {
+        let bytes = rows(&tick, table).iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+        println!("{table}: {bytes}");
+        assert!(bytes <= 40_000, "{table}: {bytes}");
+    }
+}
+
+#[test]
 fn a_flood_of_peers_leaves_room_for_connections() {
     let config = AgentConfig { max_sockets: 64, ..AgentConfig::default() };
     let mut pipeline = Pipeline::new(&config, "agent", "host", 1, Box::new(Two));
