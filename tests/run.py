@@ -15,7 +15,7 @@ import tempfile
 
 import harness
 
-CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "browser"]
+CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "load", "browser"]
 
 
 def find_binary():
