@@ -1,6 +1,8 @@
 //! The agent's end: keeps batches until they are acknowledged, and sends them again after a lost connection.
 
-use std::collections::{HashMap, VecDeque};
+mod backlog;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -15,6 +17,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::control::{Capability, ControlClient, EntityFacts, FactsRequest, RegisterRequest, Settings, StatusRequest};
+use backlog::{Backlog, Size};
+
 use crate::wire::{BatchId, Encoder, Origin, schema_mismatch};
 
 /// What the agent hands to the uploader, in order.
@@ -52,43 +56,10 @@ pub struct Config {
     pub max_unacknowledged_bytes: usize,
 }
 
-struct Pending {
-    seq: u64,
-    batch: RecordBatch,
-}
-
-/// Rows and their memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Size {
-    rows: usize,
-    bytes: usize,
-}
-
-impl Size {
-    fn of(batch: &RecordBatch) -> Self {
-        Self { rows: batch.num_rows(), bytes: batch.get_array_memory_size() }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.rows += other.rows;
-        self.bytes += other.bytes;
-    }
-
-    fn subtract(&mut self, other: Self) {
-        self.rows -= other.rows;
-        self.bytes -= other.bytes;
-    }
-
-    fn exceeds(&self, config: &Config) -> bool {
-        self.rows > config.max_unacknowledged_rows || self.bytes > config.max_unacknowledged_bytes
-    }
-}
-
 /// Batches of one table that are not acknowledged.
 struct Stream {
     table: &'static Table,
-    last_seq: u64,
-    pending: VecDeque<Pending>,
+    backlog: Backlog,
     /// Messages of the open `DoPut`, if there is one.
     open: Option<(Encoder, mpsc::Sender<FlightData>)>,
 }
@@ -106,6 +77,9 @@ struct Uploader {
     facts: HashMap<u64, EntityFacts>,
     kept: Size,
 }
+
+/// Messages of a table on their way to a server that is slow; each may have thousands of rows.
+const MESSAGES: usize = 8;
 
 /// Runs until `outgoing` is closed and everything was sent, or one more second has passed.
 pub async fn run(config: Config, mut outgoing: mpsc::Receiver<Outgoing>, notices: mpsc::Sender<Notice>) {
@@ -153,6 +127,8 @@ impl Uploader {
         let (answers_in, mut answers) = mpsc::channel(1024);
         let mut session = Session { channel, answers: answers_in };
         self.introduce(&mut control).await?;
+        let lost = self.streams.values_mut().map(|stream| stream.backlog.connection_ended()).sum();
+        self.count_dropped(lost).await;
         for stream in self.streams.values_mut() {
             stream.open = None;
             session.resend(stream, &self.config).await?;
@@ -229,23 +205,21 @@ impl Uploader {
             return;
         }
         self.kept.add(Size::of(&batch));
-        let stream = self.streams.entry(table.name).or_insert_with(|| Stream {
-            table,
-            last_seq: 0,
-            pending: VecDeque::new(),
-            open: None,
-        });
-        stream.last_seq += 1;
-        stream.pending.push_back(Pending { seq: stream.last_seq, batch });
+        let new = || Stream { table, backlog: Backlog::default(), open: None };
+        self.streams.entry(table.name).or_insert_with(new).backlog.push(batch);
         let mut dropped = 0;
         while self.kept.exceeds(&self.config) {
-            let Some(largest) = self.streams.values_mut().max_by_key(|stream| stream.bytes()) else { break };
-            let Some(oldest) = largest.pending.pop_front() else { break };
-            self.kept.subtract(Size::of(&oldest.batch));
-            dropped += oldest.batch.num_rows() as u64;
+            let largest = self.streams.values_mut().max_by_key(|stream| stream.backlog.bytes());
+            let Some((size, lost)) = largest.and_then(|stream| stream.backlog.let_go()) else { break };
+            self.kept.subtract(size);
+            dropped += lost;
         }
-        if dropped > 0 {
-            let _ = self.notices.send(Notice::QueueFull(dropped)).await;
+        self.count_dropped(dropped).await;
+    }
+
+    async fn count_dropped(&self, rows: u64) {
+        if rows > 0 {
+            let _ = self.notices.send(Notice::QueueFull(rows)).await;
         }
     }
 
@@ -253,19 +227,16 @@ impl Uploader {
         match answer {
             Answer::Acknowledged(table, seq) => {
                 let Some(stream) = self.streams.get_mut(table) else { return Ok(()) };
-                while stream.pending.front().is_some_and(|pending| pending.seq <= seq) {
-                    let done = stream.pending.pop_front().map(|pending| Size::of(&pending.batch));
-                    self.kept.subtract(done.unwrap_or_default());
-                }
+                self.kept.subtract(stream.backlog.acknowledge(seq));
                 Ok(())
             }
             Answer::Ended(table, status) if status.code() == Code::InvalidArgument => {
                 // Sending it again would be refused again: the batch goes, and is counted.
                 tracing::error!(table, "the server refuses a batch: {}", status.message());
-                let refused = self.streams.get_mut(table).and_then(|stream| stream.pending.pop_front());
-                let size = refused.map(|pending| Size::of(&pending.batch)).unwrap_or_default();
+                let refused = self.streams.get_mut(table).map(|stream| stream.backlog.refuse());
+                let (size, rows) = refused.unwrap_or_default();
                 self.kept.subtract(size);
-                let _ = self.notices.send(Notice::Refused(size.rows as u64)).await;
+                let _ = self.notices.send(Notice::Refused(rows)).await;
                 Err(status)
             }
             Answer::Ended(_, status) => Err(status),
@@ -285,12 +256,6 @@ impl Uploader {
     }
 }
 
-impl Stream {
-    fn bytes(&self) -> usize {
-        self.pending.iter().map(|pending| pending.batch.get_array_memory_size()).sum()
-    }
-}
-
 struct Session {
     channel: Channel,
     answers: mpsc::Sender<Answer>,
@@ -298,14 +263,14 @@ struct Session {
 
 impl Session {
     async fn resend(&mut self, stream: &mut Stream, config: &Config) -> Result<(), Status> {
-        for index in 0..stream.pending.len() {
+        for index in 0..stream.backlog.len() {
             self.send_at(stream, index, config).await?;
         }
         Ok(())
     }
 
     async fn send_last(&mut self, stream: &mut Stream, config: &Config) -> Result<(), Status> {
-        match stream.pending.len() {
+        match stream.backlog.len() {
             0 => Ok(()),
             length => self.send_at(stream, length - 1, config).await,
         }
@@ -316,10 +281,9 @@ impl Session {
             stream.open = Some(self.open(stream.table, config).await?);
         }
         let Some((encoder, sender)) = stream.open.as_mut() else { return Ok(()) };
-        let Some(pending) = stream.pending.get(index) else { return Ok(()) };
-        let id = BatchId { seq: pending.seq };
+        let Some((seq, batch)) = stream.backlog.send(index) else { return Ok(()) };
         let messages = encoder
-            .batch(&pending.batch, id)
+            .batch(batch, BatchId { seq })
             .map_err(|error| Status::internal(format!("a batch of {} does not encode: {error}", stream.table.name)))?;
         for message in messages {
             if sender.send(message).await.is_err() {
@@ -337,7 +301,7 @@ impl Session {
         config: &Config,
     ) -> Result<(Encoder, mpsc::Sender<FlightData>), Status> {
         let mut encoder = Encoder::new().map_err(|error| Status::internal(error.to_string()))?;
-        let (sender, messages) = mpsc::channel(64);
+        let (sender, messages) = mpsc::channel(MESSAGES);
         let origin = Origin { agent: config.register.agent.clone(), boot: config.register.boot };
         let header = encoder.header(table, &table.wire_schema(), &origin);
         let _ = sender.send(header).await;
