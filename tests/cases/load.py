@@ -125,7 +125,7 @@ class Load:
 def test_short(t):
     """100 000 connections that live for a moment: at a pace that the agent can follow, all are there."""
     load = Load(t)
-    load.run("short", 100_000, 4500, *load.ports)
+    load.run("short", 100_000, 5000, *load.ports)
     found, lost = load.accounts("100 000 connections", 100_000)
     load.lives("100 000 connections")
     check(min(found.values()) >= 95_000, f"only {found} of 100 000 counted, with time enough ({lost})")
@@ -149,7 +149,7 @@ def test_again(t):
 def test_open(t):
     """50 000 connections at the same time, both ends here: more than the agent's table has room for."""
     load = Load(t)
-    program = load.program("hold", 50_000, 4000, 50, *load.ports)
+    program = load.program("hold", 50_000, 6000, 50, *load.ports)
     wait_for("all are open", lambda: "open" in program.output(), 60)
     first, _ = load.accounts("50 000 open connections", 50_000)
     os.kill(program.pid, signal.SIGUSR1)

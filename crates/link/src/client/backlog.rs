@@ -95,9 +95,8 @@ impl Backlog {
     /// The server has all batches up to this one.
     pub(super) fn acknowledge(&mut self, seq: u64) -> Size {
         let mut done = Size::default();
-        while let Some(pending) = self.pending.pop_front_if(|pending| pending.seq <= seq) {
-            done.add(pending.size());
-        }
+        let acknowledged = self.pending.partition_point(|pending| pending.seq <= seq);
+        self.pending.drain(..acknowledged).for_each(|pending| done.add(pending.size()));
         done
     }
 
