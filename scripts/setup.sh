@@ -6,7 +6,8 @@ cd "$(dirname "$0")/.."
 
 build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
 demo_packages=(nginx-light redis-server python3 python3-redis)
-test_packages=(nginx-light redis-server python3 python3-redis bind9 bind9-dnsutils python3-dnspython chromium curl wrk iproute2 binutils qemu-system-x86)
+test_packages=(nginx-light redis-server postgresql python3 python3-redis python3-psycopg python3-asyncpg bind9 bind9-dnsutils
+    python3-dnspython chromium curl wrk iproute2 binutils qemu-system-x86)
 
 # libchdb: the engine of the embedded store, pinned by version and checksum.
 chdb_version=26.7.3-stable.1

@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """Runs the tests that need a whole Hadal: `tests/run.py [name…]`; a name is a test or the start of one. `-l` lists them.
 
-HADAL_BIN names the binary. Needs root (the agent loads kernel programs), and nginx, redis-server, python3-redis, bind9 with
-its dnsutils, python3-dnspython, gcc and, for the browser, chromium and node.
+HADAL_BIN names the binary. Needs root (the agent loads kernel programs) and what scripts/setup.sh test installs.
 """
 
 import importlib
@@ -15,7 +14,8 @@ import tempfile
 
 import harness
 
-CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "dns", "supervision", "errors", "hostile", "churn", "load", "browser"]
+CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "sockets", "dns", "postgresql", "supervision", "errors", "hostile",
+         "churn", "load", "browser"]
 
 
 def find_binary():

@@ -203,3 +203,39 @@ def test_dig_asks_again(t):
     check(rows[0]["response_result"].count(", ") < 2, "the shorter answer lacks texts")
     equal(rows[1]["response_result"].count(", "), 2, "the longer answer has all three")
     equal({(row["request_type"], row["request_resource"], row["type"]) for row in rows}, {("TXT", "huge.sea.test", "session")}, "rows")
+
+
+def settled(hadal, sql):
+    rows = hadal.sql(sql)
+    return rows if len(rows) == 4 and all(row["n"] == 5 for row in rows) else None
+
+
+def test_getent_asks_for_both_families(t):
+    """glibc's resolver: A and AAAA on one socket at once, against a server at the usual port in a network of its own."""
+    hadal = t.hadal().ready()
+    (t.work / "sea.test.zone").write_text(ZONE.format(long="x" * 200))
+    (t.work / "named.conf").write_text(CONFIG.format(work=t.work, port=53))
+    (t.work / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:5\n")
+    script = f"""
+ip link set lo up
+mount --bind {t.work}/resolv.conf /etc/resolv.conf
+named -f -g -c {t.work}/named.conf -n 1 &
+server=$!
+for _ in $(seq 100); do dig +time=1 +tries=1 @127.0.0.1 ns.sea.test >/dev/null 2>&1 && break; sleep 0.1; done
+for _ in 1 2 3 4 5; do getent ahosts www.sea.test; done
+sleep 0.5
+kill $server
+wait
+"""
+    own_network = t.spawn("network", ["unshare", "-n", "-m", "sh", "-c", script])
+    own_network.wait(60)
+    equal(own_network.output().count("2001:db8::7"), 15, f"lines of getent, of {own_network.output()}")
+    sql = (
+        "SELECT request_type, observation_point, count() AS n, uniqExact(response_result) AS answers, any(response_result) AS answer"
+        " FROM l7_flow_log WHERE request_resource = 'www.sea.test' AND process_name_0 = 'getent' AND type = 'session'"
+        " GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    rows = wait_for("both families at both ends", lambda: settled(hadal, sql), 20)
+    for row in rows:
+        equal(row["n"], 5, f"questions of {row}")
+        check(("192.0.2.7" if row["request_type"] == "A" else "2001:db8::7") in row["answer"], f"the answer of {row}")

@@ -31,7 +31,7 @@ pub struct AgentConfig {
     pub shed_payload_bytes: u32,
     /// How often events are read, in milliseconds, at most 10 for timely data.
     pub read_interval_ms: u64,
-    /// Replace Redis values and query strings by `?`.
+    /// Replace Redis values, literals of SQL and query strings by `?`.
     pub obfuscate: bool,
     /// Seconds after which an unanswered request counts as timed out.
     pub request_timeout_seconds: u32,

@@ -1,11 +1,12 @@
 //! Metrics per second, computed from every request and every socket event before any sampling of logs.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use hadal_flow::Session;
 use hadal_model::sketch::Sketch;
-use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus};
+use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus, Transport};
+
+use crate::hash::{Map, Set};
 
 /// Name of the endpoint that stands for all beyond the limit.
 pub(crate) const OTHER_ENDPOINT: &str = "~other";
@@ -77,8 +78,15 @@ pub(crate) struct Network {
 
 /// A row of `application_map`: second, key, values.
 pub(crate) type ApplicationRow = (u32, ApplicationKey, Application);
+/// Key of a row of `network_map`, without its second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct NetworkKey {
+    pub(crate) edge: Edge,
+    pub(crate) transport: Transport,
+}
+
 /// A row of `network_map`: second, key, values.
-pub(crate) type NetworkRow = (u32, Edge, Network);
+pub(crate) type NetworkRow = (u32, NetworkKey, Network);
 
 /// Most memory of the names of endpoints of all services.
 const MAX_NAMES: usize = 16 << 20;
@@ -87,8 +95,8 @@ const NAME_OVERHEAD: usize = 64;
 
 /// Names of endpoints by service, bounded per service and in all.
 struct Endpoints {
-    names: HashSet<Rc<str>>,
-    by_service: HashMap<u64, HashSet<Rc<str>>>,
+    names: Set<Rc<str>>,
+    by_service: Map<u64, Set<Rc<str>>>,
     other: Rc<str>,
     limit: usize,
     /// Memory that is left.
@@ -117,19 +125,19 @@ impl Endpoints {
 
 /// Metrics being collected.
 pub(crate) struct Metrics {
-    application: HashMap<(u32, ApplicationKey), Application>,
-    network: HashMap<(u32, Edge), Network>,
+    application: Map<(u32, ApplicationKey), Application>,
+    network: Map<(u32, NetworkKey), Network>,
     endpoints: Endpoints,
 }
 
 impl Metrics {
     pub(crate) fn new(max_endpoints: usize) -> Self {
         Self {
-            application: HashMap::new(),
-            network: HashMap::new(),
+            application: Map::default(),
+            network: Map::default(),
             endpoints: Endpoints {
-                names: HashSet::new(),
-                by_service: HashMap::new(),
+                names: Set::default(),
+                by_service: Map::default(),
                 other: Rc::from(OTHER_ENDPOINT),
                 limit: max_endpoints,
                 room: MAX_NAMES,
@@ -147,8 +155,8 @@ impl Metrics {
         self.application.entry((second, key)).or_default().add(session);
     }
 
-    pub(crate) fn network(&mut self, second: u32, edge: Edge) -> &mut Network {
-        self.network.entry((second, edge)).or_default()
+    pub(crate) fn network(&mut self, second: u32, key: NetworkKey) -> &mut Network {
+        self.network.entry((second, key)).or_default()
     }
 
     /// Rows of the seconds before `second`.
@@ -156,7 +164,7 @@ impl Metrics {
         let application = self.application.extract_if(|(time, _), _| *time < second);
         let application = application.map(|((time, key), values)| (time, key, values)).collect();
         let network = self.network.extract_if(|(time, _), _| *time < second);
-        (application, network.map(|((time, edge), values)| (time, edge, values)).collect())
+        (application, network.map(|((time, key), values)| (time, key, values)).collect())
     }
 
     /// How often the limit of endpoints was hit since the last call.

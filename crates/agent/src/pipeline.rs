@@ -5,7 +5,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hadal_abi::{self as abi, Event};
@@ -14,11 +14,12 @@ use hadal_flow::{Origin, Output, PayloadNeed, Role, Segment, Session, Settings};
 use hadal_link::client::Outgoing;
 use hadal_link::control::EntityFacts;
 use hadal_model::catalog;
-use hadal_model::{LossCause, MessageType, ObservationPoint};
+use hadal_model::{LossCause, MessageType, ObservationPoint, Transport};
 use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
 
 use crate::config::AgentConfig;
-use crate::metrics::{ApplicationKey, Edge, Metrics};
+use crate::hash::{Map, Set};
+use crate::metrics::{ApplicationKey, Edge, Metrics, NetworkKey};
 use crate::processes::Processes;
 use crate::rows::{self, L7Row, L7Rows};
 use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
@@ -87,7 +88,7 @@ pub struct Pipeline {
     requests: u64,
     output: Output,
     /// Connections with requests or segments that wait.
-    waiting: HashSet<u64>,
+    waiting: Set<u64>,
     /// What all connections hold, and may hold.
     held_bytes: usize,
     max_buffered_bytes: usize,
@@ -95,11 +96,11 @@ pub struct Pipeline {
     no_room_until_us: u64,
     /// Calls of io_uring whose payload comes later, oldest first.
     held: VecDeque<abi::DataEvent>,
-    ignored: HashSet<u32>,
+    ignored: Set<u32>,
     /// File names of Hadal's own programs.
     own_programs: Vec<String>,
     decisions: Vec<Decision>,
-    losses: HashMap<LossCause, u64>,
+    losses: Map<LossCause, u64>,
     batches: Vec<Outgoing>,
     /// Added to the kernel's monotonic time in microseconds to get UTC.
     clock_offset_us: u64,
@@ -125,15 +126,15 @@ impl Pipeline {
             logged: 0,
             requests: 0,
             output: Output::default(),
-            waiting: HashSet::new(),
+            waiting: Set::default(),
             held_bytes: 0,
             max_buffered_bytes: config.max_buffered_bytes,
             no_room_until_us: 0,
             held: VecDeque::new(),
-            ignored: HashSet::new(),
+            ignored: Set::default(),
             own_programs: Vec::new(),
             decisions: Vec::new(),
-            losses: HashMap::new(),
+            losses: Map::default(),
             batches: Vec::new(),
             clock_offset_us: 0,
             flow_id_base: boot.rotate_left(17),
@@ -192,12 +193,12 @@ impl Pipeline {
     }
 
     /// After events were lost: takes a new list of all sockets and processes, and forgets those that ended unseen.
-    pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, running: &HashSet<u32>, now_us: u64) {
+    pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, running: &Set<u32>, now_us: u64) {
         self.processes.reconcile(running, now_us);
         for gone in self.ignored.extract_if(|pid| !running.contains(pid)) {
             self.decisions.push(Decision::ForgetProcess(gone));
         }
-        let alive: HashSet<u64> = listed.iter().map(|socket| socket.cookie).collect();
+        let alive: Set<u64> = listed.iter().map(|socket| socket.cookie).collect();
         // A socket that was met just now may be younger than the list.
         let is_gone = |cookie: &u64, socket: &Socket| {
             !alive.contains(&socket.cookie(*cookie))
@@ -543,7 +544,7 @@ impl Pipeline {
         let Some(socket) = self.sockets.get_mut(cookie) else { return };
         let traffic = std::mem::take(&mut socket.traffic);
         let is_open = socket.closed_us.is_none();
-        let row = self.metrics.network(second, edge);
+        let row = self.metrics.network(second, NetworkKey { edge, transport: transport_of(socket.transport) });
         let (tx, rx) = match edge.point {
             ObservationPoint::ClientProcess => (traffic.egress_bytes, traffic.ingress_bytes),
             _ => (traffic.ingress_bytes, traffic.egress_bytes),
@@ -558,6 +559,14 @@ impl Pipeline {
         row.connect_count += u64::from(traffic.connect_us > 0);
         row.rtt_sum += traffic.rtt_sum;
         row.rtt_count += traffic.rtt_count;
+    }
+}
+
+fn transport_of(transport: u32) -> Transport {
+    match transport {
+        abi::TRANSPORT_UDP => Transport::Udp,
+        abi::TRANSPORT_UNIX_STREAM | abi::TRANSPORT_UNIX_DATAGRAM => Transport::Unix,
+        _ => Transport::Tcp,
     }
 }
 

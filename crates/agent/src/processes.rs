@@ -1,11 +1,11 @@
 //! Processes by id, so that a socket's owner is known even when it is gone before anyone could look.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use hadal_bpf::GoLayout;
 use hadal_tag::ProcessFacts;
 
+use crate::hash::{Map, Set};
 use crate::pipeline::ProcessSource;
 
 /// How long a process that has exited is remembered, in microseconds: its last events may still be under way.
@@ -33,7 +33,7 @@ struct Process {
 
 /// The table. Facts are looked up when a process first owns a socket, not for every process.
 pub(crate) struct Processes {
-    by_pid: HashMap<u32, Process>,
+    by_pid: Map<u32, Process>,
     limit: usize,
     /// Processes there was no room for since room was last looked for.
     refused: usize,
@@ -41,7 +41,7 @@ pub(crate) struct Processes {
 
 impl Processes {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { by_pid: HashMap::new(), limit, refused: usize::MAX }
+        Self { by_pid: Map::default(), limit, refused: usize::MAX }
     }
 
     /// A program was executed: what was known of the process is over, except who made it.
@@ -100,7 +100,7 @@ impl Processes {
     }
 
     /// Those that do not run any more have exited unseen.
-    pub(crate) fn reconcile(&mut self, running: &HashSet<u32>, now_us: u64) {
+    pub(crate) fn reconcile(&mut self, running: &Set<u32>, now_us: u64) {
         for (_, process) in self.by_pid.iter_mut().filter(|(pid, _)| !running.contains(pid)) {
             process.exited_us.get_or_insert(now_us);
         }
@@ -196,7 +196,7 @@ mod tests {
         let mut table = Processes::new(10);
         table.executed(1, 0, "/a", vec![]);
         table.executed(2, 0, "/b", vec![]);
-        table.reconcile(&HashSet::from([2]), 100);
+        table.reconcile(&Set::from_iter([2]), 100);
         table.expire(100 + LINGER_US);
         assert!(table.facts(1, &Gone).is_none() && table.facts(2, &Gone).is_some());
     }

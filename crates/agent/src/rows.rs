@@ -8,7 +8,7 @@ use arrow_array::builder::{
     StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder, UInt32Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
 use hadal_model::LossCause;
 use hadal_model::catalog::{self, Table};
@@ -18,7 +18,44 @@ use crate::metrics::{Application, ApplicationRow, Edge, Network, NetworkRow};
 static SCHEMAS: LazyLock<HashMap<&'static str, SchemaRef>> =
     LazyLock::new(|| catalog::TABLES.iter().map(|table| (table.name, Arc::new(table.wire_schema()))).collect());
 
-type Words = StringDictionaryBuilder<Int32Type>;
+/// Words that repeat, as a dictionary. Most rows have the word of the row before: those cost no look-up.
+#[derive(Default)]
+struct Words {
+    builder: StringDictionaryBuilder<Int32Type>,
+    last: String,
+    run: usize,
+}
+
+impl Words {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn append_value(&mut self, word: impl AsRef<str>) {
+        let word = word.as_ref();
+        if self.run > 0 && self.last == word {
+            self.run += 1;
+            return;
+        }
+        self.flush();
+        self.last.clear();
+        self.last.push_str(word);
+        self.run = 1;
+    }
+
+    fn flush(&mut self) {
+        if self.run > 0 {
+            // Fails only beyond 2^31 different words in one batch.
+            let _ = self.builder.append_n(&self.last, self.run);
+            self.run = 0;
+        }
+    }
+
+    fn finish(&mut self) -> DictionaryArray<Int32Type> {
+        self.flush();
+        self.builder.finish()
+    }
+}
 
 /// Builders have room for a thousand rows; of a few, only these are kept until the server has them.
 fn batch(table: &Table, mut columns: Vec<ArrayRef>) -> RecordBatch {
@@ -298,9 +335,9 @@ pub(crate) fn network(rows: &[NetworkRow]) -> Option<RecordBatch> {
     if rows.is_empty() {
         return None;
     }
-    let edges: Vec<_> = rows.iter().map(|(_, edge, _)| *edge).collect();
+    let edges: Vec<_> = rows.iter().map(|(_, key, _)| key.edge).collect();
     let mut columns = edge_columns(rows.iter().map(|(time, ..)| *time), &edges);
-    columns.push(words(rows.iter().map(|_| hadal_model::Transport::Tcp.as_str())));
+    columns.push(words(rows.iter().map(|(_, key, _)| key.transport.as_str())));
     let values: [fn(&Network) -> u64; 10] = [
         |row| row.byte_tx,
         |row| row.byte_rx,
@@ -345,7 +382,7 @@ pub(crate) fn self_metric(second: u32, values: &[(&str, f64)]) -> RecordBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::ApplicationKey;
+    use crate::metrics::{ApplicationKey, NetworkKey};
 
     #[test]
     fn the_log_has_the_columns_of_the_catalog() {
@@ -360,7 +397,12 @@ mod tests {
         let edge = Edge { client: 1, server: 2, point: hadal_model::ObservationPoint::ServerProcess, server_port: 80 };
         let key = ApplicationKey { edge, protocol: hadal_model::L7Protocol::Http1, endpoint: "/".into() };
         assert_eq!(application(&[(1, key, Application::default())]).unwrap().num_rows(), 1);
-        assert_eq!(network(&[(1, edge, Network::default())]).unwrap().num_rows(), 1);
+        assert_eq!(
+            network(&[(1, NetworkKey { edge, transport: hadal_model::Transport::Udp }, Network::default())])
+                .unwrap()
+                .num_rows(),
+            1
+        );
         assert_eq!(loss(1, &[(LossCause::RingFull, 3)]).unwrap().num_rows(), 1);
         assert_eq!(self_metric(1, &[("a", 1.0), ("b", 2.0)]).num_rows(), 2);
     }

@@ -8,7 +8,6 @@ mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -17,6 +16,7 @@ use hadal_abi as abi;
 use hadal_bpf::Policy;
 use hadal_flow::{Connection, Role, Settings, Transport};
 
+use crate::hash::{Map, Set};
 use listeners::Listeners;
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
@@ -166,16 +166,16 @@ type Space = (u32, u32);
 /// All sockets.
 pub(crate) struct Sockets {
     /// Boxed, for a map has more places than entries.
-    by_cookie: HashMap<u64, Box<Socket>>,
+    by_cookie: Map<u64, Box<Socket>>,
     /// Local and remote end → cookie.
-    by_tuple: HashMap<(Space, SocketAddr, SocketAddr), u64>,
+    by_tuple: Map<(Space, SocketAddr, SocketAddr), u64>,
     /// Transport, local and remote end → cookie, in any network namespace; without loopback, which each namespace has.
-    by_addresses: HashMap<(u32, SocketAddr, SocketAddr), u64>,
+    by_addresses: Map<(u32, SocketAddr, SocketAddr), u64>,
     listeners: Listeners,
     /// Unix sockets: cookie → cookie of the other end.
-    pairs: HashMap<u64, u64>,
+    pairs: Map<u64, u64>,
     /// Unconnected sockets: cookie → keys of their peers.
-    children: HashMap<u64, HashSet<u64>>,
+    children: Map<u64, Set<u64>>,
     limit: usize,
 }
 
@@ -193,12 +193,12 @@ pub(crate) enum Met {
 impl Sockets {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            by_cookie: HashMap::new(),
-            by_tuple: HashMap::new(),
-            by_addresses: HashMap::new(),
+            by_cookie: Map::default(),
+            by_tuple: Map::default(),
+            by_addresses: Map::default(),
             listeners: Listeners::default(),
-            pairs: HashMap::new(),
-            children: HashMap::new(),
+            pairs: Map::default(),
+            children: Map::default(),
             limit,
         }
     }
@@ -357,7 +357,7 @@ impl Sockets {
     }
 
     /// Listeners met before `until_us` that are not alive any more have closed unseen.
-    pub(crate) fn reconcile_listeners(&mut self, alive: &HashSet<u64>, until_us: u64, now_us: u64) {
+    pub(crate) fn reconcile_listeners(&mut self, alive: &Set<u64>, until_us: u64, now_us: u64) {
         self.listeners.reconcile(alive, until_us, now_us);
     }
 

@@ -85,6 +85,8 @@ pub enum Policy {
     Flips,
     /// Every call, with up to `hadal_abi::MAX_PAYLOAD` bytes.
     Whole,
+    /// As `Prefix`, and its identity once more: it was lost on the way.
+    Announce,
     /// Bytes only, added up. Final.
     Count,
     /// Nothing. Final.
@@ -288,10 +290,11 @@ impl Bpf {
 
     /// Totals since load.
     pub fn counters(&self) -> Counters {
+        // One value per CPU, each an array of all counters.
+        let values = self.counters.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
         let total = |counter: u32| {
-            let values = self.counters.lookup_percpu(&counter.to_ne_bytes(), MapFlags::ANY).ok().flatten();
-            let values = values.unwrap_or_default();
-            values.iter().filter_map(|value| Some(u64::from_ne_bytes(value.get(..8)?.try_into().ok()?))).sum()
+            let at = counter as usize * 8;
+            values.iter().filter_map(|value| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?))).sum()
         };
         Counters {
             calls: total(abi::COUNTER_CALLS),
@@ -318,6 +321,7 @@ impl Bpf {
             Policy::Prefix => abi::POLICY_PREFIX,
             Policy::Flips => abi::POLICY_FLIPS,
             Policy::Whole => abi::POLICY_WHOLE,
+            Policy::Announce => abi::POLICY_ANNOUNCE,
             Policy::Count => abi::POLICY_COUNT,
             Policy::Ignore => abi::POLICY_IGNORE,
         };
@@ -533,7 +537,9 @@ fn feature_capabilities(level: Level, config: Config, absent: &[(Feature, String
     Feature::ALL.into_iter().filter(offered).map(capability).collect()
 }
 
-/// libbpf writes the verifier's log to stderr; our own errors say what matters.
+/// libbpf writes the verifier's log to stderr; our own errors say what matters. `HADAL_LIBBPF_LOG` lets it, for reports.
 fn quiet_libbpf() {
-    libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, _| {})));
+    if std::env::var_os("HADAL_LIBBPF_LOG").is_none() {
+        libbpf_rs::set_print(Some((libbpf_rs::PrintLevel::Debug, |_, _| {})));
+    }
 }

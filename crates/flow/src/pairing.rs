@@ -376,6 +376,10 @@ impl Pairs {
     fn response_with(&mut self, id: u64, response: Message, out: &mut Output) {
         let at = self.open.iter().position(|open| matches!(open, Open::Id(open, _) if *open == id));
         match at.and_then(|at| self.take_open(at)) {
+            Some(request) if response.length == 0 => {
+                out.sessions.push(Session::request(*request, ResponseStatus::Unknown, NOT_SEEN));
+            }
+            None if response.length == 0 => {}
             Some(request) => out.sessions.push(Session::pair(*request, response)),
             None => self.hold(response, out),
         }

@@ -101,3 +101,9 @@ fn http1() {
 fn redis() {
     check("redis-debug");
 }
+
+#[test]
+fn postgresql() {
+    check("simple_query");
+    check("prepare_stat");
+}

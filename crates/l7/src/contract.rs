@@ -126,7 +126,8 @@ pub struct Message {
     pub first: Origin,
     /// Last byte of the message seen.
     pub last: Origin,
-    /// Bytes of the message on the wire, body included.
+    /// Bytes of the message on the wire, body included. A truncated response of none, with an id, says that the response
+    /// will not be seen: the request is given out alone.
     pub length: u64,
     /// Protocol version (`1.1`), empty if unknown.
     pub version: &'static str,
@@ -235,7 +236,7 @@ pub enum Probe {
 /// What may be hidden or dropped while parsing; from configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Replace Redis arguments other than keys, and values of HTTP query strings, by `?`.
+    /// Replace Redis arguments other than keys, literals of SQL, and values of HTTP query strings, by `?`.
     pub obfuscate: bool,
     /// Longest `request_resource`, `response_exception`, attribute and id kept, in bytes.
     pub max_text: usize,

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod inference;
 pub mod protocols;
 pub mod registry;
+pub mod sql_text;
 mod text;
 mod trace_context;
 

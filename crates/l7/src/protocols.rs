@@ -2,4 +2,5 @@
 
 pub mod dns;
 pub mod http1;
+pub mod postgresql;
 pub mod redis;

@@ -3,7 +3,7 @@
 use hadal_model::{Direction, L7Protocol};
 
 use crate::contract::{Options, Parser, Probe, Transport};
-use crate::protocols::{dns, http1, redis};
+use crate::protocols::{dns, http1, postgresql, redis};
 
 /// What a probe looks at: the first bytes of a message, perhaps.
 #[derive(Clone, Copy, Debug)]
@@ -51,4 +51,10 @@ pub static PROTOCOLS: &[Protocol] = &[
     Protocol { protocol: L7Protocol::Http1, transports: STREAM, probe: http1::probe, parser: http1::parser },
     Protocol { protocol: L7Protocol::Redis, transports: STREAM, probe: redis::probe, parser: redis::parser },
     Protocol { protocol: L7Protocol::Dns, transports: BOTH, probe: dns::probe, parser: dns::parser },
+    Protocol {
+        protocol: L7Protocol::PostgreSql,
+        transports: STREAM,
+        probe: postgresql::probe,
+        parser: postgresql::parser,
+    },
 ];

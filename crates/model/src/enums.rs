@@ -39,6 +39,8 @@ named_enum! {
         Redis => "Redis",
         /// DNS, mDNS and LLMNR.
         Dns => "DNS",
+        /// PostgreSQL's frontend/backend protocol 3.
+        PostgreSql => "PostgreSQL",
     }
 }
 

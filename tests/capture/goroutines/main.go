@@ -33,6 +33,10 @@ func check(err error) {
 func cookie(connection net.Conn) uint64 {
 	raw, err := connection.(*net.TCPConn).SyscallConn()
 	check(err)
+	return cookieOf(raw)
+}
+
+func cookieOf(raw syscall.RawConn) uint64 {
 	var value uint64
 	check(raw.Control(func(descriptor uintptr) {
 		// As two words: the package has no call for 64 bits.
@@ -82,7 +86,12 @@ func serve(connection net.Conn) {
 
 func ask(address string, done *sync.WaitGroup) {
 	defer done.Done()
-	connection, err := net.Dial("tcp", address)
+	// Asked for before the connection is made, so that it is the number under which every capture level knows it.
+	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+		cookieOf(raw)
+		return nil
+	}}
+	connection, err := dialer.Dial("tcp", address)
 	check(err)
 	defer connection.Close()
 	note(connection)

@@ -210,7 +210,7 @@ fn sockets_that_closed_unseen_are_forgotten_when_all_are_listed_again() {
     pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
     pipeline.reconcile(
         vec![socket(2, SERVER, abi::ROLE_UNKNOWN, 80, 40_000), socket(5, CLIENT, 0, 5, 6)],
-        &HashSet::new(),
+        &Set::default(),
         10 * SECOND,
     );
     let open = |cookie| pipeline.sockets.get(cookie).map(|socket| socket.closed_us.is_none());
@@ -327,9 +327,9 @@ fn processes_that_exited_unseen_are_forgotten_with_the_sockets() {
     pipeline.ignore_process(7);
     pipeline.ignore_process(8);
     pipeline.take_decisions();
-    pipeline.reconcile(vec![], &HashSet::from([8]), SECOND);
+    pipeline.reconcile(vec![], &Set::from_iter([8]), SECOND);
     assert_eq!(pipeline.take_decisions(), [Decision::ForgetProcess(7)]);
-    assert_eq!(pipeline.ignored, HashSet::from([8]));
+    assert_eq!(pipeline.ignored, Set::from_iter([8]));
 }
 
 #[test]

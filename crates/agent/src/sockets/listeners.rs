@@ -1,8 +1,7 @@
 //! Who listens at which port, or has an unconnected socket there.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{LINGER_US, Space};
+use crate::hash::{Map, Set};
 
 struct Listener {
     cookie: u64,
@@ -15,8 +14,8 @@ struct Listener {
 #[derive(Default)]
 pub(super) struct Listeners {
     /// The newest last: several sockets may share a port.
-    by_port: HashMap<(Space, u16), Vec<Listener>>,
-    by_cookie: HashMap<u64, (Space, u16)>,
+    by_port: Map<(Space, u16), Vec<Listener>>,
+    by_cookie: Map<u64, (Space, u16)>,
 }
 
 impl Listeners {
@@ -49,7 +48,7 @@ impl Listeners {
     }
 
     /// Closes those met before `until_us` that are not alive any more.
-    pub(super) fn reconcile(&mut self, alive: &HashSet<u64>, until_us: u64, now_us: u64) {
+    pub(super) fn reconcile(&mut self, alive: &Set<u64>, until_us: u64, now_us: u64) {
         for listener in self.by_port.values_mut().flatten() {
             if listener.met_us < until_us && !alive.contains(&listener.cookie) {
                 listener.closed_us.get_or_insert(now_us);

@@ -1,9 +1,9 @@
 //! What is forgotten, when its time has come or when there is no room.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use super::{LINGER_US, PEER_IDLE_US, Socket, Sockets};
+use crate::hash::Map;
 
 /// Part of a full table that is forgotten at once, since to find what is missed least takes a look at all.
 const SHARE: usize = 16;
@@ -92,7 +92,7 @@ impl Sockets {
 }
 
 /// Gives memory back after a rush.
-fn shrink<K: Eq + Hash, V>(map: &mut HashMap<K, V>) {
+fn shrink<K: Eq + Hash, V>(map: &mut Map<K, V>) {
     if map.capacity() > SMALL && map.capacity() / 4 > map.len() {
         map.shrink_to(map.len() * 2);
     }

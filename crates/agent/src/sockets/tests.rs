@@ -60,7 +60,7 @@ fn listeners_that_closed_unseen_and_those_beyond_the_limit() {
     let listen = |port| event(u64::from(port), abi::TRANSPORT_TCP, abi::ROLE_LISTENER, port, 0);
     let met: Vec<_> = (1..=12).map(|port| meet(&mut sockets, &listen(port), 0)).collect();
     assert_eq!(met.iter().filter(|&met| *met == Met::Full).count(), 2);
-    sockets.reconcile_listeners(&HashSet::from([1]), 1, 5);
+    sockets.reconcile_listeners(&Set::from_iter([1]), 1, 5);
     sockets.expire(5 + LINGER_US);
     assert_eq!(
         (2..=12).map(|port| meet(&mut sockets, &listen(port), 9)).filter(|met| *met == Met::Listener).count(),

@@ -43,8 +43,13 @@ struct {
 /* What user space decided is looked up when the direction changes, and kept with the socket in between. */
 static __always_inline void refresh_policy(struct socket_state *state)
 {
-	if (state->policy != HADAL_POLICY_IGNORE && state->policy != HADAL_POLICY_COUNT)
-		state->policy = decided_policy(state->cookie, state->policy);
+	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
+		return;
+	state->policy = decided_policy(state->cookie, state->policy);
+	if (state->policy == HADAL_POLICY_ANNOUNCE) {
+		state->announced = 0;
+		state->policy = HADAL_POLICY_PREFIX;
+	}
 }
 
 /*
@@ -260,31 +265,6 @@ static __always_inline void fill_peer(struct hadal_data_event *event, const stru
 #endif
 }
 
-/* A short payload out of one buffer goes straight into the ring. */
-struct short_record {
-	struct hadal_data_event event;
-	__u8 payload[HADAL_SHORT_PAYLOAD];
-};
-
-static __always_inline bool is_short(const struct message *message, __u64 want)
-{
-	return message->shape == BUFFER_PLAIN && want > 0 && want <= HADAL_SHORT_PAYLOAD && want <= message->count;
-}
-
-static __always_inline void emit_short(struct short_record *record, const struct message *message, __u64 want)
-{
-	if (want > HADAL_SHORT_PAYLOAD)
-		want = HADAL_SHORT_PAYLOAD;
-	barrier_var(want);
-	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
-		record->event.captured = want;
-		count(HADAL_COUNTER_PAYLOADS);
-	} else {
-		count(HADAL_COUNTER_USER_COPY_FAILED);
-	}
-	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-}
-
 static __always_inline void fill_data(struct hadal_data_event *event, struct socket_state *state, struct task_state *thread,
 				      const struct call *call, struct task_struct *task, bool begins, __u32 flags)
 {
@@ -323,51 +303,80 @@ static __always_inline void read_message(struct message *message, struct task_st
 		message_of_call(message, regs, task, thread, call->direction);
 }
 
+/* A short payload out of one buffer goes straight into the ring. */
+struct short_record {
+	struct hadal_data_event event;
+	__u8 payload[HADAL_SHORT_PAYLOAD];
+};
+
+static __always_inline bool is_short(const struct message *message, __u64 want)
+{
+	return message->shape == BUFFER_PLAIN && want > 0 && want <= HADAL_SHORT_PAYLOAD && want <= message->count;
+}
+
+/* False if the ring had no room. */
+static __always_inline bool emit_short(struct socket_state *state, struct task_state *thread, const struct call *call,
+				       struct task_struct *task, const struct message *message, __u64 want, bool begins,
+				       bool unconnected, __u32 flags)
+{
+	struct short_record *record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
+
+	if (!record)
+		return false;
+	fill_data(&record->event, state, thread, call, task, begins, flags);
+	if (unconnected)
+		fill_peer(&record->event, call, message->peer);
+	barrier_var(want);
+	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
+		record->event.captured = want;
+		count(HADAL_COUNTER_PAYLOADS);
+	} else {
+		count(HADAL_COUNTER_USER_COPY_FAILED);
+	}
+	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+	return true;
+}
+
 static __always_inline void emit_data(struct socket_state *state, const struct call *call)
 {
-	__u32 index = call->scratch;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 	struct task_struct *task = current_task();
 	struct task_state *thread = task_state(task);
 	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
 	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
-	struct short_record *record = 0;
-	struct hadal_data_event *event;
 	struct message message = {};
-	__u64 want, captured = 0;
-	__u32 flags = 0;
+	__u32 flags = 0, index = call->scratch;
+	struct scratch *scratch;
+	__u64 want, captured;
 
-	if (!scratch)
-		return;
-	event = &scratch->event;
 	/* A stream that turns round begins a new call, and so a new vector. */
 	if (thread && begins && !is_datagram(state->transport))
 		thread->vector = 0;
 	want = wanted_payload(state, call, begins, &flags);
 	if (want || unconnected)
 		read_message(&message, thread, call, task);
-	if (is_short(&message, want)) {
-		record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
-		/* Without room it is filled all the same: numbers go on. */
-		if (record)
-			event = &record->event;
-	}
-	fill_data(event, state, thread, call, task, begins, flags | message.flags);
+	flags |= message.flags;
 	state->last_direction = call->direction;
-	if (unconnected)
-		fill_peer(event, call, message.peer);
-	if (record) {
+	if (is_short(&message, want)) {
 		state->run += want;
-		return emit_short(record, &message, want);
+		if (emit_short(state, thread, call, task, &message, want, begins, unconnected, flags))
+			return;
+		/* Without room the event is made all the same: numbers go on. */
+		want = 0;
 	}
+	scratch = bpf_map_lookup_elem(&scratches, &index);
+	if (!scratch)
+		return;
+	fill_data(&scratch->event, state, thread, call, task, begins, flags);
+	if (unconnected)
+		fill_peer(&scratch->event, call, message.peer);
 	captured = copy_payload(&message, index, scratch, want);
 	if (captured > HADAL_MAX_PAYLOAD)
 		captured = 0;
 	state->run += captured;
-	event->captured = captured;
+	scratch->event.captured = captured;
 	if (captured)
 		count(HADAL_COUNTER_PAYLOADS);
-	emit(event, sizeof(*event) + captured, HADAL_COUNTER_RING_FULL_DATA);
+	emit(&scratch->event, sizeof(scratch->event) + captured, HADAL_COUNTER_RING_FULL_DATA);
 }
 
 static __always_inline void emit_end(struct socket_state *state)
@@ -386,7 +395,7 @@ static __always_inline bool is_shed(const struct socket_state *state, __u32 tran
 		return true;
 	}
 	if (controls.shed_unimportant &&
-	    (transport >= HADAL_TRANSPORT_UNIX_STREAM || (state && state->policy == HADAL_POLICY_COUNT))) {
+	    (is_unix(transport) || (state && state->policy == HADAL_POLICY_COUNT))) {
 		count(HADAL_COUNTER_SOCKET_SHED);
 		return true;
 	}
@@ -394,7 +403,7 @@ static __always_inline bool is_shed(const struct socket_state *state, __u32 tran
 }
 
 /* The state of a socket that has something to say, met and announced; 0 if it is not to be recorded. */
-static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u32 transport, int direction)
+static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u32 transport, const struct call *call)
 {
 	struct socket_state *state = socket_state(sk);
 
@@ -407,17 +416,19 @@ static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u
 	if (!state->owner)
 		meet_owner(state);
 	name_socket(state, sk);
-	if (state->last_direction != direction)
+	if (state->last_direction != call->direction)
 		refresh_policy(state);
 	if (!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk)))
 		announce(state, sk, 0);
 	if (state->policy == HADAL_POLICY_IGNORE) {
-		count(HADAL_COUNTER_IGNORED);
+		if (call->length)
+			count(HADAL_COUNTER_IGNORED);
 		return 0;
 	}
 	/* Bytes of a socket that nobody knows say nothing. */
 	if (!state->announced) {
-		count(HADAL_COUNTER_UNANNOUNCED);
+		if (call->length)
+			count(HADAL_COUNTER_UNANNOUNCED);
 		return 0;
 	}
 	return state;
@@ -434,7 +445,7 @@ static __always_inline void record_call(const struct call *call)
 		return;
 	if (call->length)
 		count(HADAL_COUNTER_CALLS);
-	state = recorded_socket(sk, transport, call->direction);
+	state = recorded_socket(sk, transport, call);
 	if (!state)
 		return;
 	if (call->length) {

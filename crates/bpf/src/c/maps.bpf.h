@@ -121,11 +121,16 @@ struct {
 	__type(value, struct hadal_go_layout);
 } go_processes SEC(".maps");
 
+/* Indexed by enum hadal_counter. */
+struct counts {
+	__u64 value[HADAL_COUNTER_LAST];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HADAL_COUNTER_LAST);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct counts);
 } counters SEC(".maps");
 
 struct {
@@ -137,10 +142,11 @@ struct {
 
 static __always_inline void count(__u32 counter)
 {
-	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
+	__u32 zero = 0;
+	struct counts *counts = bpf_map_lookup_elem(&counters, &zero);
 
-	if (value)
-		*value += 1;
+	if (counts)
+		counts->value[counter] += 1;
 }
 
 /* What user space decided about a socket; PREFIX if nothing. */

@@ -28,6 +28,11 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return transport_of(sk) == HADAL_TRANSPORT_TCP;
 }
 
+static __always_inline bool is_unix(__u32 transport)
+{
+	return transport == HADAL_TRANSPORT_UNIX_STREAM || transport == HADAL_TRANSPORT_UNIX_DATAGRAM;
+}
+
 static __always_inline bool is_datagram(__u32 transport)
 {
 	return transport == HADAL_TRANSPORT_UDP || transport == HADAL_TRANSPORT_UNIX_DATAGRAM;
