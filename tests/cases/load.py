@@ -67,7 +67,8 @@ class Load:
         return json.loads(program.output().splitlines()[-1])
 
     def losses(self):
-        return {row["cause"]: row["n"] for row in self.hadal.sql("SELECT cause, sum(count) AS n FROM loss GROUP BY cause", "hadal")}
+        rows = self.hadal.sql("SELECT cause, sum(count) AS n FROM loss GROUP BY cause", "hadal")
+        return {row["cause"]: row["n"] for row in rows}
 
     def newly_lost(self):
         """Losses since the last call, by cause."""
