@@ -88,12 +88,19 @@ pub(crate) struct NetworkKey {
 /// A row of `network_map`: second, key, values.
 pub(crate) type NetworkRow = (u32, NetworkKey, Network);
 
-/// Names of endpoints by service, bounded per service.
+/// Most memory of the names of endpoints of all services.
+const MAX_NAMES: usize = 16 << 20;
+/// What a name of a service takes beside its text.
+const NAME_OVERHEAD: usize = 64;
+
+/// Names of endpoints by service, bounded per service and in all.
 struct Endpoints {
     names: Set<Rc<str>>,
     by_service: Map<u64, Set<Rc<str>>>,
     other: Rc<str>,
     limit: usize,
+    /// Memory that is left.
+    room: usize,
     refused: u64,
 }
 
@@ -103,10 +110,12 @@ impl Endpoints {
         if let Some(name) = known.get(endpoint) {
             return Rc::clone(name);
         }
-        if known.len() >= self.limit {
+        let size = endpoint.len() + NAME_OVERHEAD;
+        if known.len() >= self.limit || size > self.room {
             self.refused += 1;
             return Rc::clone(&self.other);
         }
+        self.room -= size;
         let name = self.names.get(endpoint).cloned().unwrap_or_else(|| Rc::from(endpoint));
         self.names.insert(Rc::clone(&name));
         known.insert(Rc::clone(&name));
@@ -131,6 +140,7 @@ impl Metrics {
                 by_service: Map::default(),
                 other: Rc::from(OTHER_ENDPOINT),
                 limit: max_endpoints,
+                room: MAX_NAMES,
                 refused: 0,
             },
         }
@@ -160,5 +170,25 @@ impl Metrics {
     /// How often the limit of endpoints was hit since the last call.
     pub(crate) fn take_refused(&mut self) -> u64 {
         std::mem::take(&mut self.endpoints.refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_bounded_per_service_and_in_memory() {
+        let mut metrics = Metrics::new(3);
+        let names: Vec<_> = (0..5).map(|name| metrics.endpoint(1, &name.to_string())).collect();
+        assert_eq!(
+            names.iter().map(|name| &**name).collect::<Vec<_>>(),
+            ["0", "1", "2", OTHER_ENDPOINT, OTHER_ENDPOINT]
+        );
+        assert_eq!(metrics.take_refused(), 2);
+        let long = "x".repeat(MAX_NAMES / 4);
+        let known = (0..10).filter(|service| *metrics.endpoint(2 + service, &long) == *long).count();
+        assert_eq!((known, metrics.take_refused()), (3, 7));
+        assert_eq!(&*metrics.endpoint(1, "1"), "1");
     }
 }

@@ -8,7 +8,7 @@ use arrow_array::builder::{
     StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder, UInt32Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, RecordBatch};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
 use hadal_model::LossCause;
 use hadal_model::catalog::{self, Table};
@@ -57,7 +57,9 @@ impl Words {
     }
 }
 
-fn batch(table: &Table, columns: Vec<ArrayRef>) -> RecordBatch {
+/// Builders have room for a thousand rows; of a few, only these are kept until the server has them.
+fn batch(table: &Table, mut columns: Vec<ArrayRef>) -> RecordBatch {
+    columns.iter_mut().for_each(Array::shrink_to_fit);
     let schema = Arc::clone(&SCHEMAS[table.name]);
     RecordBatch::try_new(schema, columns).unwrap_or_else(|error| unreachable!("{}: {error}", table.name))
 }

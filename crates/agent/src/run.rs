@@ -101,8 +101,12 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
             .map(|found| capability(found.name, found.state.as_str(), &found.why, &found.what_to_do))
             .collect(),
     };
-    let upload =
-        client::Config { server: config.server, register, max_unacknowledged_rows: config.max_unacknowledged_rows };
+    let upload = client::Config {
+        server: config.server,
+        register,
+        max_unacknowledged_rows: config.max_unacknowledged_rows,
+        max_unacknowledged_bytes: config.max_unacknowledged_bytes,
+    };
     client::run(upload, queue, notices_in).await;
     thread.join().map_err(|_| AgentError::Thread("it panicked".to_owned()))
 }
@@ -270,7 +274,7 @@ impl Capture {
         }
         (report.reconcile_at, report.listed_at) = (None, now);
         match bpf.list_sockets() {
-            Ok(listed) => pipeline.reconcile(listed, now_us()),
+            Ok(listed) => pipeline.reconcile(listed, &hadal_host::pids().into_iter().collect(), now_us()),
             Err(error) => tracing::warn!("{error}"),
         }
     }
