@@ -29,6 +29,8 @@ const LOG_BATCH: usize = 8192;
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
+/// Sockets that are asked for their identity at once.
+const MAX_ASKED: usize = 1024;
 /// Calls of io_uring that wait for their payload, on all sockets.
 const MAX_HELD: usize = 4096;
 
@@ -94,6 +96,8 @@ pub struct Pipeline {
     max_buffered_bytes: usize,
     /// Until then there is no use in looking for room in the table of sockets.
     no_room_until_us: u64,
+    /// Sockets whose identity the kernel was asked for again.
+    asked: Set<u64>,
     /// Calls of io_uring whose payload comes later, oldest first.
     held: VecDeque<abi::DataEvent>,
     ignored: Set<u32>,
@@ -130,6 +134,7 @@ impl Pipeline {
             held_bytes: 0,
             max_buffered_bytes: config.max_buffered_bytes,
             no_room_until_us: 0,
+            asked: Set::default(),
             held: VecDeque::new(),
             ignored: Set::default(),
             own_programs: Vec::new(),
@@ -271,6 +276,10 @@ impl Pipeline {
     }
 
     fn opened(&mut self, event: &abi::SocketEvent) {
+        // Once is enough: the decision would stand for every change of direction.
+        if self.asked.remove(&event.cookie) {
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Prefix));
+        }
         let is_new = self.sockets.get(event.cookie).is_none();
         self.meet(event);
         if !is_new || event.role == abi::ROLE_LISTENER {
@@ -326,8 +335,7 @@ impl Pipeline {
         let egress = u32::from(event.direction) == abi::EGRESS;
         let key = self.socket_of(event, time_us);
         let Some((key, socket)) = key.and_then(|key| Some((key, self.sockets.get_mut(key)?))) else {
-            // Its identity was lost with a full ring, or the table is full.
-            return self.count_loss(LossCause::ConnectionTableFull, 1);
+            return self.unknown_socket(event.cookie);
         };
         if socket.ignored || self.ignored.contains(&event.header.pid) {
             return;
@@ -356,9 +364,21 @@ impl Pipeline {
             socket.policy = policy;
             self.decisions.push(Decision::Socket(event.cookie, policy));
         }
+        let (is_known, is_unknown) = (socket.connection.protocol().is_some(), socket.connection.is_unknown());
+        if key != event.cookie && self.sockets.judge_peer(event.cookie, key, is_known, is_unknown) {
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Count));
+        }
         self.note_waiting(key);
         self.drain(key);
         self.bound_held();
+    }
+
+    /// Its identity was lost with a full ring, or the table was full: the kernel is asked to tell it again.
+    fn unknown_socket(&mut self, cookie: u64) {
+        self.count_loss(LossCause::ConnectionTableFull, 1);
+        if !self.sockets.is_full() && self.asked.len() < MAX_ASKED && self.asked.insert(cookie) {
+            self.decisions.push(Decision::Socket(cookie, Policy::Announce));
+        }
     }
 
     fn end_of_stream(&mut self, event: &abi::CloseEvent) {
@@ -500,6 +520,7 @@ impl Pipeline {
         let second = (now_us / 1_000_000) as u32;
         self.expire(now_us);
         self.count_connections(second.saturating_sub(1));
+        self.asked.clear();
         self.held_bytes -= self.sockets.expire(now_us);
         self.processes.expire(now_us);
         self.flush_log();

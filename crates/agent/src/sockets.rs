@@ -21,6 +21,8 @@ use listeners::Listeners;
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
+/// After so many peers that are not understood, an unconnected socket's payload is not looked at any more.
+const UNKNOWN_PEERS: u8 = 4;
 /// How long a peer of an unconnected socket is remembered after its last datagram, in microseconds.
 const PEER_IDLE_US: u64 = 60_000_000;
 
@@ -51,6 +53,10 @@ pub(crate) struct Socket {
     pub(crate) peer_pid: u32,
     /// What this end seems to be while no message told: who spoke first.
     hint: Option<Role>,
+    /// Whether the unconnected socket knows that this peer is understood or not.
+    judged: bool,
+    /// Peers of this unconnected socket that are not understood; `None` once one is.
+    unknown_peers: Option<u8>,
     /// The unconnected socket that this one stands for a peer of.
     parent: Option<u64>,
     /// Time of the last event.
@@ -95,6 +101,8 @@ impl Socket {
             pid,
             peer_pid: 0,
             hint: None,
+            judged: false,
+            unknown_peers: Some(0),
             parent: None,
             used_us: now_us,
             entity: None,
@@ -302,6 +310,23 @@ impl Sockets {
             return Some(Role::Client);
         }
         None
+    }
+
+    /// Notes whether a peer of an unconnected socket is understood. True once several are not and none is: then nothing is to
+    /// be learned from the socket's payload.
+    pub(crate) fn judge_peer(&mut self, cookie: u64, key: u64, is_known: bool, is_unknown: bool) -> bool {
+        let Some(peer) = self.by_cookie.get_mut(&key) else { return false };
+        if peer.judged || !(is_known || is_unknown) {
+            return false;
+        }
+        peer.judged = true;
+        let Some(parent) = self.by_cookie.get_mut(&cookie) else { return false };
+        if is_known {
+            parent.unknown_peers = None;
+            return false;
+        }
+        parent.unknown_peers = parent.unknown_peers.map(|count| count.saturating_add(1));
+        parent.unknown_peers == Some(UNKNOWN_PEERS)
     }
 
     /// Keys of the peers of an unconnected socket.

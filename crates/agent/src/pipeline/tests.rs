@@ -349,3 +349,88 @@ fn closed_sockets_and_exited_processes_are_forgotten() {
     pipeline.tick(60 * SECOND);
     assert!(pipeline.sockets.get(1).is_none());
 }
+
+fn datagram(pipeline: &mut Pipeline, cookie: u64, peer_port: u16, egress: bool, time_us: u64, bytes: &[u8]) {
+    let event = DataEvent {
+        header: header(SERVER, abi::EVENT_DATA, time_us),
+        cookie,
+        length: bytes.len() as u32,
+        captured: bytes.len() as u32,
+        direction: u16::from(egress),
+        peer_address: address(2),
+        peer_port,
+        ..zeroed()
+    };
+    pipeline.event(Event::Data(event, bytes));
+}
+
+fn unconnected(cookie: u64, port: u16) -> SocketEvent {
+    SocketEvent { transport: abi::TRANSPORT_UDP, ..socket(cookie, SERVER, abi::ROLE_UNKNOWN, port, 0) }
+}
+
+#[test]
+fn an_unconnected_socket_that_nobody_understands_is_only_counted() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(unconnected(7, 4433)));
+    for (number, peer) in (5001..5020).enumerate() {
+        for _ in 0..8 {
+            datagram(&mut pipeline, 7, peer, false, SECOND + number as u64, b"\x01not a known protocol");
+            datagram(&mut pipeline, 7, peer, true, SECOND + number as u64, b"\x02nor is this one");
+        }
+    }
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(7, Policy::Count)]);
+}
+
+/// A query for `a.` of type A, and its answer.
+const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+const ANSWER: &[u8] =
+    b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07";
+
+#[test]
+fn peers_of_an_unconnected_socket_are_told_apart() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(unconnected(7, 53)));
+    for peer in 5001..5011 {
+        datagram(&mut pipeline, 7, peer, false, SECOND + 10, QUERY);
+    }
+    for peer in 5001..5011 {
+        datagram(&mut pipeline, 7, peer, true, SECOND + 500, ANSWER);
+    }
+    assert_eq!(pipeline.tick(SECOND + 600).requests, 10);
+    assert_eq!(pipeline.take_decisions(), []);
+}
+
+#[test]
+fn a_lost_identity_is_asked_for_once() {
+    let mut pipeline = pipeline();
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(1, Policy::Announce)]);
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(1, Policy::Prefix)]);
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 1, CLIENT, false, SECOND + 100, RESPONSE);
+    assert_eq!(pipeline.tick(SECOND + 200).requests, 1);
+}
+
+#[test]
+fn payload_of_io_uring_comes_late_or_never() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    let call = DataEvent {
+        header: header(CLIENT, abi::EVENT_DATA, SECOND),
+        cookie: 1,
+        seq: 1,
+        length: REQUEST.len() as u32,
+        direction: abi::EGRESS as u16,
+        flags: abi::FLAG_URING as u16,
+        ..zeroed()
+    };
+    pipeline.event(Event::Data(call, b""));
+    pipeline.event(Event::Payload(DataEvent { captured: REQUEST.len() as u32, ..call }, REQUEST));
+    data(&mut pipeline, 1, CLIENT, false, SECOND + 100, RESPONSE);
+    assert_eq!(pipeline.tick(SECOND + 200).requests, 1);
+    pipeline.event(Event::Data(DataEvent { seq: 1 + REQUEST.len() as u32, ..call }, b""));
+    pipeline.expire(SECOND + PAYLOAD_WAIT_US + 1);
+    assert!(pipeline.held.is_empty());
+}
