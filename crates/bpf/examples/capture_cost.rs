@@ -90,7 +90,7 @@ fn with(variant: Variant) -> Result<[f64; 2], String> {
                 .expect("a reader");
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(10));
-                reader.consume();
+                reader.consume(1 << 20);
             }
         });
         // The reader has to have begun.

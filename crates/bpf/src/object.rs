@@ -372,10 +372,10 @@ impl Bpf {
 pub struct Reader<'a>(libbpf_rs::RingBuffer<'a>);
 
 impl Reader<'_> {
-    /// Handles all records that are there; returns at once when there are none.
-    pub fn consume(&self) {
+    /// Handles records that are there, at most so many; how many there were. It never waits.
+    pub fn consume(&self, most: usize) -> usize {
         // The callback never fails, so neither does this.
-        let _ = self.0.consume();
+        usize::try_from(self.0.consume_raw_n(most)).unwrap_or_default()
     }
 }
 
