@@ -51,14 +51,28 @@ struct message {
 	__u32 flags; /* enum hadal_flag */
 };
 
-static __always_inline struct pt_regs *entry_registers(struct task_struct *task)
+#if HADAL_LEVEL == HADAL_LEVEL_A
+/* They lie at the end of the thread's kernel stack, always at the same place: asked for once, and then without a call. */
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
 {
-#if HADAL_LEVEL == HADAL_LEVEL_C
-	return 0;
-#else
-	return (struct pt_regs *)bpf_task_pt_regs(task);
-#endif
+	if (!thread)
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+	if (!thread->registers)
+		thread->registers = bpf_task_pt_regs(task);
+	return bpf_rdonly_cast((void *)thread->registers, bpf_core_type_id_kernel(struct pt_regs));
 }
+#elif HADAL_LEVEL == HADAL_LEVEL_B
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(task);
+}
+#else
+/* Given by the hook. */
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
+{
+	return 0;
+}
+#endif
 
 /* Turns a msghdr into its iovecs; false if it could not be read. */
 static __always_inline bool resolve_header(struct message *message)

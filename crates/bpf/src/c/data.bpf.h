@@ -57,7 +57,7 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 					   const struct call *call, struct task_struct *task)
 {
 	__u32 pid = event->header.pid;
-	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task);
+	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task, thread);
 	__u64 g;
 
 	if (thread->go_generation != controls.go_generation) {
@@ -327,7 +327,7 @@ static __always_inline void read_message(struct message *message, struct task_st
 		*message = *call->message;
 		return;
 	}
-	regs = call->regs ? call->regs : entry_registers(task);
+	regs = call->regs ? call->regs : entry_registers(task, thread);
 	if (regs)
 		message_of_call(message, regs, task, thread, call->direction);
 }

@@ -42,6 +42,7 @@ struct task_state {
 	__u64 vector; /* of messages being sent or received one by one */
 	__u64 send_socket; /* a send under way: its socket, first byte and start */
 	__u64 send_start_ns;
+	__u64 registers; /* where those of its system calls lie, once asked for */
 	__u32 send_seq;
 	__u32 vector_next;
 	__u32 go_generation;
