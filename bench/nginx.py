@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """What `hadal agent` costs nginx: throughput when saturated, CPU and latency at 5000 requests per second.
 
-Rounds of three variants in rotating order: baseline A (no agent), agent, baseline B (no agent again, the control: its ratio to A is
-the noise). nginx has one worker on CPU 1 and a file of 612 bytes; the client (wrk saturated, bench/paced.c paced), the agent and the
+Rounds of variants in rotating order: baseline A (no agent), agent, the agent forced to each other capture level that works here, and
+baseline B (no agent again, the control: its ratio to A is the noise). nginx has one worker on CPU 1 and a file of 612 bytes; the client (wrk saturated, bench/paced.c paced), the agent and the
 server are on CPU 0. The server runs in all variants, or in none with --server none (then nothing can be said about coverage and
 losses, and the agent keeps its rows in memory). Only loopback. HADAL_BIN names the binary, a release build.
 """
@@ -13,6 +13,7 @@ import os
 import pathlib
 import re
 import statistics
+import subprocess
 import sys
 import time
 
@@ -21,7 +22,7 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from harness import Failed, Test, children_of, equal, free_port, wait_for
 
 CLIENT_CPU, NGINX_CPU = 0, 1
-VARIANTS = ["baseline A", "agent", "baseline B"]
+VARIANTS = ["baseline A", "agent", "level B", "level C", "baseline B"]
 RATE = 5000
 
 NGINX_CONFIG = """\
@@ -154,9 +155,11 @@ class Bench:
     def variant(self, name):
         """Both loads, with or without an agent."""
         agent = None
-        if name == "agent":
+        if not name.startswith("baseline"):
             server = f"http://127.0.0.1:{self.server.agents if self.server else free_port()}"
-            agent = self.test.spawn("agent", on_cpu(CLIENT_CPU, self.test.binary, "agent", "--server", server, "--name", "bench"))
+            level = ["--capture-level", name[-1]] if name.startswith("level") else []
+            command = [self.test.binary, "agent", "--server", server, "--name", "bench", *level]
+            agent = self.test.spawn("agent", on_cpu(CLIENT_CPU, *command))
             wait_for("the agent captures", lambda: "capturing socket calls" in agent.output(), 20)
         time.sleep(1)
         results = {"saturated": self.measure(self.wrk, agent)}
@@ -179,11 +182,13 @@ def ratio(rounds, variant, load, key):
 
 
 def table(rounds):
+    variants = [name for name in VARIANTS if name in rounds[0]]
+    observed = [name for name in variants if not name.startswith("baseline")]
     lines = []
     for load in ("saturated", "paced"):
-        lines.append(
-            f"\n{load:<28}" + "".join(f"{variant:>14}" for variant in VARIANTS) + f"{'agent / A':>14}{'B / A (noise)':>16}"
-        )
+        ratios = [*observed, "baseline B"]
+        titles = [f"{name.replace('baseline ', '')} / A" for name in ratios]
+        lines.append(f"\n{load:<28}" + "".join(f"{title:>14}" for title in [*variants, *titles]))
         for title, key, digits in (
             ("requests/s", "rate", 0),
             ("p50 µs", "p50_us", 0),
@@ -192,10 +197,8 @@ def table(rounds):
             ("requests/s of a full core", "capacity", 0),
             ("nginx CPU % of a core", "nginx_cpu", 0),
         ):
-            values = "".join(f"{median(rounds, variant, load, key):>14.{digits}f}" for variant in VARIANTS)
-            lines.append(
-                f"{title:<28}{values}{ratio(rounds, 'agent', load, key):>14.3f}{ratio(rounds, 'baseline B', load, key):>16.3f}"
-            )
+            values = "".join(f"{median(rounds, variant, load, key):>14.{digits}f}" for variant in variants)
+            lines.append(f"{title:<28}{values}" + "".join(f"{ratio(rounds, name, load, key):>14.3f}" for name in ratios))
         for title, key, digits in (
             ("agent CPU % of a core", "agent_cpu", 1),
             ("agent RSS MiB", "agent_rss", 0),
@@ -204,17 +207,25 @@ def table(rounds):
             ("requests counted %", "counted", 2),
             ("requests logged %", "logged", 2),
         ):
-            value = median(rounds, "agent", load, key)
-            if value is not None:
-                lines.append(f"{title:<28}{'':>14}{value:>14.{digits}f}")
-        lost = {}
-        for results in rounds:
-            for cause, count in results["agent"][load].get("lost", {}).items():
-                lost[cause] = lost.get(cause, 0) + count
-        lines.append(
-            f"{'lost, all rounds':<28}{', '.join(f'{cause} {count}' for cause, count in sorted(lost.items())) or 'nothing':>28}"
-        )
+            values = {name: median(rounds, name, load, key) for name in observed}
+            if any(value is not None for value in values.values()):
+                cells = [f"{values[name]:.{digits}f}" if values.get(name) is not None else "" for name in variants]
+                lines.append(f"{title:<28}" + "".join(f"{cell:>14}" for cell in cells))
+        for name in observed:
+            lost = {}
+            for results in rounds:
+                for cause, count in results[name][load].get("lost", {}).items():
+                    lost[cause] = lost.get(cause, 0) + count
+            words = ", ".join(f"{cause} {count}" for cause, count in sorted(lost.items())) or "nothing"
+            lines.append(f"{f'lost, {name}, all rounds':<28}{words}")
     return "\n".join(lines)
+
+
+def works(binary, level):
+    """Whether a capture level loads on this kernel."""
+    said = subprocess.run([binary, "doctor", "--json", "--capture-level", level], capture_output=True, text=True).stdout
+    checks = [json.loads(line) for line in said.splitlines()]
+    return any(check["name"] == "socket capture" and check["state"] != "missing" for check in checks)
 
 
 def other_agents():
@@ -257,9 +268,12 @@ def main():
         print(f"warning: process {others[0]} is another agent: the baseline is none", file=sys.stderr, flush=True)
     test, rounds = Test(str(binary)), []
     try:
+        variants = [name for name in VARIANTS if not name.startswith("level") or works(binary, name[-1])]
+        missing = [name for name in VARIANTS if name not in variants]
         bench = Bench(test, options)
         for number in range(options.rounds):
-            order = VARIANTS[number % 3 :] + VARIANTS[: number % 3]
+            turn = number % len(variants)
+            order = variants[turn:] + variants[:turn]
             rounds.append({name: bench.variant(name) for name in order})
             figures = ", ".join(
                 f"{name} {rounds[-1][name]['saturated']['rate']:.0f}/s {rounds[-1][name]['paced']['nginx_us']:.1f} µs"
@@ -276,6 +290,8 @@ def main():
     print(
         f"{options.rounds} rounds of {options.seconds} s, medians; server in {options.server}; kernel {os.uname().release}, {os.cpu_count()} CPUs"
     )
+    if missing:
+        print(f"not run, for they do not load on this kernel: {', '.join(missing)}")
     print(table(rounds))
     return 0
 

@@ -15,7 +15,7 @@ import tempfile
 import harness
 
 CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "sockets", "dns", "postgresql", "traces", "supervision", "errors", "hostile",
-         "churn", "browser"]
+         "churn", "load", "browser"]
 
 
 def find_binary():

@@ -310,14 +310,14 @@ static void send_one(int fd, const struct sockaddr_storage *to, socklen_t to_len
 	case TOFROM: done = sendto(fd, bytes, length, 0, (struct sockaddr *)(to_length ? to : 0), to_length); break;
 	case MSG: done = sendmsg(fd, &header, 0); break;
 	case MMSG: {
-		/* Two messages, the second shorter. */
-		struct iovec second = { bytes, length / 2 };
+		/* Two messages, the second shorter and of other bytes. */
+		struct iovec second = { bytes + length / 4, length / 2 };
 
 		headers[1].msg_hdr.msg_iov = &second;
 		headers[1].msg_hdr.msg_iovlen = 1;
 		CHECK(sendmmsg(fd, headers, 2, 0) == 2);
 		note(fd, 'w', bytes, headers[0].msg_len, peer, "-");
-		note(fd, 'w', bytes, headers[1].msg_len, peer, "-");
+		note(fd, 'w', second.iov_base, headers[1].msg_len, peer, "-");
 		return;
 	}
 	case URING: done = uring(IORING_OP_SEND, fd, bytes, length); break;
@@ -697,7 +697,7 @@ static void all_on(enum kind kind)
 
 /* ---- threads and floods ---- */
 
-enum { WRITERS = 16, MESSAGES = 400, MESSAGE = 64 };
+enum { WRITERS = 16, MESSAGES = 1500, MESSAGE = 64 };
 
 struct writer {
 	pthread_t thread;

@@ -30,6 +30,7 @@ pub const POLICY_COUNT: u32 = 1;
 pub const POLICY_IGNORE: u32 = 2;
 pub const POLICY_WHOLE: u32 = 3;
 pub const POLICY_FLIPS: u32 = 4;
+pub const POLICY_ANNOUNCE: u32 = 5;
 
 pub const COUNTER_CALLS: u32 = 0;
 pub const COUNTER_PAYLOADS: u32 = 1;

@@ -37,6 +37,8 @@ pub struct AgentConfig {
     pub request_timeout_seconds: u32,
     /// Most sockets followed at once.
     pub max_sockets: usize,
+    /// Most bytes of payload and of messages that wait in all connections together.
+    pub max_buffered_bytes: usize,
     /// Most processes remembered.
     pub max_processes: usize,
     /// Most entities before `~other`.
@@ -47,6 +49,8 @@ pub struct AgentConfig {
     pub log_rows_per_second: u32,
     /// Most rows kept while the server is away.
     pub max_unacknowledged_rows: usize,
+    /// Most bytes of memory of these rows.
+    pub max_unacknowledged_bytes: usize,
 }
 
 impl Default for AgentConfig {
@@ -65,11 +69,13 @@ impl Default for AgentConfig {
             obfuscate: true,
             request_timeout_seconds: 30,
             max_sockets: 65_536,
+            max_buffered_bytes: 64 << 20,
             max_processes: 65_536,
             max_entities: 4096,
             max_endpoints: 500,
             log_rows_per_second: 50_000,
             max_unacknowledged_rows: 500_000,
+            max_unacknowledged_bytes: 128 << 20,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 pub mod config;
 mod governor;
+mod hash;
 mod ledger;
 mod metrics;
 mod outbox;

@@ -1,11 +1,12 @@
 //! Metrics per second, computed from every request and every socket event before any sampling of logs.
 
-use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use hadal_flow::Session;
 use hadal_model::sketch::Sketch;
 use hadal_model::{L7Protocol, MessageType, ObservationPoint, ResponseStatus, Transport};
+
+use crate::hash::{Map, Set};
 
 /// Name of the endpoint that stands for all beyond the limit.
 pub(crate) const OTHER_ENDPOINT: &str = "~other";
@@ -87,12 +88,19 @@ pub(crate) struct NetworkKey {
 /// A row of `network_map`: second, key, values.
 pub(crate) type NetworkRow = (u32, NetworkKey, Network);
 
-/// Names of endpoints by service, bounded per service.
+/// Most memory of the names of endpoints of all services.
+const MAX_NAMES: usize = 16 << 20;
+/// What a name of a service takes beside its text.
+const NAME_OVERHEAD: usize = 64;
+
+/// Names of endpoints by service, bounded per service and in all.
 struct Endpoints {
-    names: HashSet<Rc<str>>,
-    by_service: HashMap<u64, HashSet<Rc<str>>>,
+    names: Set<Rc<str>>,
+    by_service: Map<u64, Set<Rc<str>>>,
     other: Rc<str>,
     limit: usize,
+    /// Memory that is left.
+    room: usize,
     refused: u64,
 }
 
@@ -102,10 +110,12 @@ impl Endpoints {
         if let Some(name) = known.get(endpoint) {
             return Rc::clone(name);
         }
-        if known.len() >= self.limit {
+        let size = endpoint.len() + NAME_OVERHEAD;
+        if known.len() >= self.limit || size > self.room {
             self.refused += 1;
             return Rc::clone(&self.other);
         }
+        self.room -= size;
         let name = self.names.get(endpoint).cloned().unwrap_or_else(|| Rc::from(endpoint));
         self.names.insert(Rc::clone(&name));
         known.insert(Rc::clone(&name));
@@ -115,21 +125,22 @@ impl Endpoints {
 
 /// Metrics being collected.
 pub(crate) struct Metrics {
-    application: HashMap<(u32, ApplicationKey), Application>,
-    network: HashMap<(u32, NetworkKey), Network>,
+    application: Map<(u32, ApplicationKey), Application>,
+    network: Map<(u32, NetworkKey), Network>,
     endpoints: Endpoints,
 }
 
 impl Metrics {
     pub(crate) fn new(max_endpoints: usize) -> Self {
         Self {
-            application: HashMap::new(),
-            network: HashMap::new(),
+            application: Map::default(),
+            network: Map::default(),
             endpoints: Endpoints {
-                names: HashSet::new(),
-                by_service: HashMap::new(),
+                names: Set::default(),
+                by_service: Map::default(),
                 other: Rc::from(OTHER_ENDPOINT),
                 limit: max_endpoints,
+                room: MAX_NAMES,
                 refused: 0,
             },
         }
@@ -159,5 +170,25 @@ impl Metrics {
     /// How often the limit of endpoints was hit since the last call.
     pub(crate) fn take_refused(&mut self) -> u64 {
         std::mem::take(&mut self.endpoints.refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_are_bounded_per_service_and_in_memory() {
+        let mut metrics = Metrics::new(3);
+        let names: Vec<_> = (0..5).map(|name| metrics.endpoint(1, &name.to_string())).collect();
+        assert_eq!(
+            names.iter().map(|name| &**name).collect::<Vec<_>>(),
+            ["0", "1", "2", OTHER_ENDPOINT, OTHER_ENDPOINT]
+        );
+        assert_eq!(metrics.take_refused(), 2);
+        let long = "x".repeat(MAX_NAMES / 4);
+        let known = (0..10).filter(|service| *metrics.endpoint(2 + service, &long) == *long).count();
+        assert_eq!((known, metrics.take_refused()), (3, 7));
+        assert_eq!(&*metrics.endpoint(1, "1"), "1");
     }
 }

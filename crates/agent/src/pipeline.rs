@@ -1,10 +1,11 @@
 //! Kernel events become rows. Reads no clock; all times are given.
 
 mod edges;
+mod room;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hadal_abi::{self as abi, Event};
@@ -17,6 +18,7 @@ use hadal_model::{LossCause, MessageType, ObservationPoint, Transport};
 use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
 
 use crate::config::AgentConfig;
+use crate::hash::{Map, Set};
 use crate::metrics::{ApplicationKey, Edge, Metrics, NetworkKey};
 use crate::processes::Processes;
 use crate::rows::{self, L7Row, L7Rows};
@@ -27,6 +29,8 @@ const LOG_BATCH: usize = 8192;
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
+/// Sockets that are asked for their identity at once.
+const MAX_ASKED: usize = 1024;
 /// Calls of io_uring that wait for their payload, on all sockets.
 const MAX_HELD: usize = 4096;
 
@@ -86,14 +90,21 @@ pub struct Pipeline {
     requests: u64,
     output: Output,
     /// Connections with requests or segments that wait.
-    waiting: HashSet<u64>,
+    waiting: Set<u64>,
+    /// What all connections hold, and may hold.
+    held_bytes: usize,
+    max_buffered_bytes: usize,
+    /// Until then there is no use in looking for room in the table of sockets.
+    no_room_until_us: u64,
+    /// Sockets whose identity the kernel was asked for again.
+    asked: Set<u64>,
     /// Calls of io_uring whose payload comes later, oldest first.
     held: VecDeque<abi::DataEvent>,
-    ignored: HashSet<u32>,
+    ignored: Set<u32>,
     /// File names of Hadal's own programs.
     own_programs: Vec<String>,
     decisions: Vec<Decision>,
-    losses: HashMap<LossCause, u64>,
+    losses: Map<LossCause, u64>,
     batches: Vec<Outgoing>,
     /// Added to the kernel's monotonic time in microseconds to get UTC.
     clock_offset_us: u64,
@@ -119,12 +130,16 @@ impl Pipeline {
             logged: 0,
             requests: 0,
             output: Output::default(),
-            waiting: HashSet::new(),
+            waiting: Set::default(),
+            held_bytes: 0,
+            max_buffered_bytes: config.max_buffered_bytes,
+            no_room_until_us: 0,
+            asked: Set::default(),
             held: VecDeque::new(),
-            ignored: HashSet::new(),
+            ignored: Set::default(),
             own_programs: Vec::new(),
             decisions: Vec::new(),
-            losses: HashMap::new(),
+            losses: Map::default(),
             batches: Vec::new(),
             clock_offset_us: 0,
             flow_id_base: boot.rotate_left(17),
@@ -182,9 +197,13 @@ impl Pipeline {
         }
     }
 
-    /// After events were lost: takes a new list of all sockets, and forgets those that closed unseen.
-    pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, now_us: u64) {
-        let alive: HashSet<u64> = listed.iter().map(|socket| socket.cookie).collect();
+    /// After events were lost: takes a new list of all sockets and processes, and forgets those that ended unseen.
+    pub fn reconcile(&mut self, listed: Vec<abi::SocketEvent>, running: &Set<u32>, now_us: u64) {
+        self.processes.reconcile(running, now_us);
+        for gone in self.ignored.extract_if(|pid| !running.contains(pid)) {
+            self.decisions.push(Decision::ForgetProcess(gone));
+        }
+        let alive: Set<u64> = listed.iter().map(|socket| socket.cookie).collect();
         // A socket that was met just now may be younger than the list.
         let is_gone = |cookie: &u64, socket: &Socket| {
             !alive.contains(&socket.cookie(*cookie))
@@ -196,6 +215,7 @@ impl Pipeline {
         for cookie in gone {
             self.close_at(cookie, Origin { time_us: now_us, ..Origin::default() });
         }
+        self.sockets.reconcile_listeners(&alive, now_us.saturating_sub(RECONCILE_AGE_US), now_us);
         let unknown = listed.into_iter().filter(|socket| self.sockets.get(socket.cookie).is_none());
         self.list(unknown.collect());
     }
@@ -243,6 +263,7 @@ impl Pipeline {
 
     fn meet(&mut self, event: &abi::SocketEvent) {
         let now_us = self.time_us(&event.header);
+        self.make_room(now_us);
         if self.sockets.meet(event, &self.settings, now_us) == Met::Full {
             self.count_loss(LossCause::ConnectionTableFull, 1);
         }
@@ -255,6 +276,10 @@ impl Pipeline {
     }
 
     fn opened(&mut self, event: &abi::SocketEvent) {
+        // Once is enough: the decision would stand for every change of direction.
+        if self.asked.remove(&event.cookie) {
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Prefix));
+        }
         let is_new = self.sockets.get(event.cookie).is_none();
         self.meet(event);
         if !is_new || event.role == abi::ROLE_LISTENER {
@@ -301,6 +326,7 @@ impl Pipeline {
             return self.sockets.get(event.cookie).map(|_| event.cookie);
         }
         let peer = (event.peer_address, event.peer_port);
+        self.make_room(time_us);
         self.sockets.peer_socket(event.cookie, peer, &self.settings, time_us)
     }
 
@@ -309,8 +335,7 @@ impl Pipeline {
         let egress = u32::from(event.direction) == abi::EGRESS;
         let key = self.socket_of(event, time_us);
         let Some((key, socket)) = key.and_then(|key| Some((key, self.sockets.get_mut(key)?))) else {
-            // Its identity was lost with a full ring, or the table is full.
-            return self.count_loss(LossCause::ConnectionTableFull, 1);
+            return self.unknown_socket(event.cookie);
         };
         if socket.ignored || self.ignored.contains(&event.header.pid) {
             return;
@@ -332,20 +357,28 @@ impl Pipeline {
         let origin =
             Origin { time_us, seq: event.seq, context: event.context, pid: event.header.pid, tid: event.header.tid };
         let segment = Segment { seq: event.seq, length: event.length, captured: payload, first: origin, last: origin };
-        let needed = socket.connection.needs_payload();
         socket.connection.data(egress, segment, &mut self.output);
-        let needs = socket.connection.needs_payload();
+        let policy = policy_for(socket.connection.needs_payload(), socket.connection.protocol().is_some());
         // What is decided of one peer of an unconnected socket would hold for all.
-        let is_own = key == event.cookie;
-        if is_own && (needs != needed || (socket.policy == Policy::Prefix && needs == PayloadNeed::All)) {
-            let policy = policy_for(needs, socket.connection.protocol().is_some());
-            if policy != socket.policy {
-                socket.policy = policy;
-                self.decisions.push(Decision::Socket(event.cookie, policy));
-            }
+        if key == event.cookie && policy != socket.policy {
+            socket.policy = policy;
+            self.decisions.push(Decision::Socket(event.cookie, policy));
+        }
+        let (is_known, is_unknown) = (socket.connection.protocol().is_some(), socket.connection.is_unknown());
+        if key != event.cookie && self.sockets.judge_peer(event.cookie, key, is_known, is_unknown) {
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Count));
         }
         self.note_waiting(key);
         self.drain(key);
+        self.bound_held();
+    }
+
+    /// Its identity was lost with a full ring, or the table was full: the kernel is asked to tell it again.
+    fn unknown_socket(&mut self, cookie: u64) {
+        self.count_loss(LossCause::ConnectionTableFull, 1);
+        if !self.sockets.is_full() && self.asked.len() < MAX_ASKED && self.asked.insert(cookie) {
+            self.decisions.push(Decision::Socket(cookie, Policy::Announce));
+        }
     }
 
     fn end_of_stream(&mut self, event: &abi::CloseEvent) {
@@ -366,6 +399,7 @@ impl Pipeline {
             self.close_at(child, origin);
         }
         self.close_at(event.cookie, origin);
+        self.sockets.close_listener(event.cookie, origin.time_us);
     }
 
     fn close_at(&mut self, cookie: u64, origin: Origin) {
@@ -394,6 +428,7 @@ impl Pipeline {
 
     /// Turns finished sessions of a connection into metrics and log rows.
     fn drain(&mut self, cookie: u64) {
+        self.note_held(cookie);
         for (cause, count) in self.output.losses.iter().collect::<Vec<_>>() {
             self.count_loss(cause, count);
         }
@@ -485,7 +520,8 @@ impl Pipeline {
         let second = (now_us / 1_000_000) as u32;
         self.expire(now_us);
         self.count_connections(second.saturating_sub(1));
-        self.sockets.expire(now_us);
+        self.asked.clear();
+        self.held_bytes -= self.sockets.expire(now_us);
         self.processes.expire(now_us);
         self.flush_log();
         let (application, network) = self.metrics.take_before(second);
@@ -521,27 +557,29 @@ impl Pipeline {
     fn count_connections(&mut self, second: u32) {
         let is_due = |socket: &Socket| socket.closed_us.is_none() || socket.traffic != Traffic::default();
         let due: Vec<_> = self.sockets.iter().filter(|(_, socket)| is_due(socket)).map(|(cookie, _)| cookie).collect();
-        for cookie in due {
-            let Some(edge) = self.edge_of(cookie) else { continue };
-            let Some(socket) = self.sockets.get_mut(cookie) else { continue };
-            let traffic = std::mem::take(&mut socket.traffic);
-            let is_open = socket.closed_us.is_none();
-            let row = self.metrics.network(second, NetworkKey { edge, transport: transport_of(socket.transport) });
-            let (tx, rx) = match edge.point {
-                ObservationPoint::ClientProcess => (traffic.egress_bytes, traffic.ingress_bytes),
-                _ => (traffic.ingress_bytes, traffic.egress_bytes),
-            };
-            row.byte_tx += tx;
-            row.byte_rx += rx;
-            row.new_flow += traffic.opened;
-            row.closed_flow += traffic.closed;
-            row.active_flow += u64::from(is_open);
-            row.retrans += traffic.retransmits;
-            row.connect_sum += traffic.connect_us;
-            row.connect_count += u64::from(traffic.connect_us > 0);
-            row.rtt_sum += traffic.rtt_sum;
-            row.rtt_count += traffic.rtt_count;
-        }
+        due.into_iter().for_each(|cookie| self.count_connection(cookie, second));
+    }
+
+    fn count_connection(&mut self, cookie: u64, second: u32) {
+        let Some(edge) = self.edge_of(cookie) else { return };
+        let Some(socket) = self.sockets.get_mut(cookie) else { return };
+        let traffic = std::mem::take(&mut socket.traffic);
+        let is_open = socket.closed_us.is_none();
+        let row = self.metrics.network(second, NetworkKey { edge, transport: transport_of(socket.transport) });
+        let (tx, rx) = match edge.point {
+            ObservationPoint::ClientProcess => (traffic.egress_bytes, traffic.ingress_bytes),
+            _ => (traffic.ingress_bytes, traffic.egress_bytes),
+        };
+        row.byte_tx += tx;
+        row.byte_rx += rx;
+        row.new_flow += traffic.opened;
+        row.closed_flow += traffic.closed;
+        row.active_flow += u64::from(is_open);
+        row.retrans += traffic.retransmits;
+        row.connect_sum += traffic.connect_us;
+        row.connect_count += u64::from(traffic.connect_us > 0);
+        row.rtt_sum += traffic.rtt_sum;
+        row.rtt_count += traffic.rtt_count;
     }
 }
 

@@ -1,15 +1,18 @@
 //! Processes by id, so that a socket's owner is known even when it is gone before anyone could look.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 
 use hadal_bpf::GoLayout;
 use hadal_tag::ProcessFacts;
 
+use crate::hash::{Map, Set};
 use crate::pipeline::ProcessSource;
 
 /// How long a process that has exited is remembered, in microseconds: its last events may still be under way.
 const LINGER_US: u64 = 5_000_000;
+
+/// Part of a full table that has to be refused before room is looked for again.
+const SHARE: usize = 16;
 
 /// What was executed, as the kernel saw it.
 #[derive(Debug)]
@@ -30,13 +33,15 @@ struct Process {
 
 /// The table. Facts are looked up when a process first owns a socket, not for every process.
 pub(crate) struct Processes {
-    by_pid: HashMap<u32, Process>,
+    by_pid: Map<u32, Process>,
     limit: usize,
+    /// Processes there was no room for since room was last looked for.
+    refused: usize,
 }
 
 impl Processes {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { by_pid: HashMap::new(), limit }
+        Self { by_pid: Map::default(), limit, refused: usize::MAX }
     }
 
     /// A program was executed: what was known of the process is over, except who made it.
@@ -94,10 +99,30 @@ impl Processes {
         self.by_pid.retain(|_, process| process.exited_us.is_none_or(|exited| exited + LINGER_US > now_us));
     }
 
-    fn insert(&mut self, pid: u32, process: Process) {
-        if self.by_pid.len() < self.limit || self.by_pid.contains_key(&pid) {
-            self.by_pid.insert(pid, process);
+    /// Those that do not run any more have exited unseen.
+    pub(crate) fn reconcile(&mut self, running: &Set<u32>, now_us: u64) {
+        for (_, process) in self.by_pid.iter_mut().filter(|(pid, _)| !running.contains(pid)) {
+            process.exited_us.get_or_insert(now_us);
         }
+    }
+
+    fn insert(&mut self, pid: u32, process: Process) {
+        if self.by_pid.len() >= self.limit && !self.by_pid.contains_key(&pid) && !self.make_room() {
+            return;
+        }
+        self.by_pid.insert(pid, process);
+    }
+
+    /// Forgets what has exited and what never owned a socket. A process that runs can be asked for again, so nothing is
+    /// lost with it. A full table is not searched for each new process.
+    fn make_room(&mut self) -> bool {
+        self.refused = self.refused.saturating_add(1);
+        if self.refused < self.limit / SHARE {
+            return false;
+        }
+        self.refused = 0;
+        self.by_pid.retain(|_, process| process.exited_us.is_none() && process.facts.is_some());
+        self.by_pid.len() < self.limit
     }
 
     /// Facts of a process that is gone: what it executed, in the container or unit of its parent.
@@ -151,6 +176,29 @@ mod tests {
         table.executed(3, 1, "/srv/run", vec!["/bin/sh".into(), "/srv/run".into()]);
         assert_eq!(table.facts(3, &Gone).unwrap().executable, "/usr/bin/dash");
         assert_eq!(table.facts(9, &Gone), None);
+    }
+
+    #[test]
+    fn a_full_table_has_room_again_for_what_runs() {
+        let mut table = Processes::new(32);
+        for pid in 1..1000 {
+            table.executed(pid, 0, "/a", vec![]);
+            if pid % 2 == 0 {
+                table.exited(pid, 0);
+            }
+        }
+        assert!(table.by_pid.len() <= 32);
+        assert!(table.by_pid.keys().max() > Some(&980));
+    }
+
+    #[test]
+    fn processes_that_exited_unseen_linger_and_go() {
+        let mut table = Processes::new(10);
+        table.executed(1, 0, "/a", vec![]);
+        table.executed(2, 0, "/b", vec![]);
+        table.reconcile(&Set::from_iter([2]), 100);
+        table.expire(100 + LINGER_US);
+        assert!(table.facts(1, &Gone).is_none() && table.facts(2, &Gone).is_some());
     }
 
     #[test]

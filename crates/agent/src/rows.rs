@@ -8,7 +8,7 @@ use arrow_array::builder::{
     StringDictionaryBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder, UInt32Builder, UInt64Builder,
 };
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{Array, ArrayRef, DictionaryArray, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
 use hadal_model::LossCause;
 use hadal_model::catalog::{self, Table};
@@ -18,9 +18,48 @@ use crate::metrics::{Application, ApplicationRow, Edge, Network, NetworkRow};
 static SCHEMAS: LazyLock<HashMap<&'static str, SchemaRef>> =
     LazyLock::new(|| catalog::TABLES.iter().map(|table| (table.name, Arc::new(table.wire_schema()))).collect());
 
-type Words = StringDictionaryBuilder<Int32Type>;
+/// Words that repeat, as a dictionary. Most rows have the word of the row before: those cost no look-up.
+#[derive(Default)]
+struct Words {
+    builder: StringDictionaryBuilder<Int32Type>,
+    last: String,
+    run: usize,
+}
 
-fn batch(table: &Table, columns: Vec<ArrayRef>) -> RecordBatch {
+impl Words {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    fn append_value(&mut self, word: impl AsRef<str>) {
+        let word = word.as_ref();
+        if self.run > 0 && self.last == word {
+            self.run += 1;
+            return;
+        }
+        self.flush();
+        self.last.clear();
+        self.last.push_str(word);
+        self.run = 1;
+    }
+
+    fn flush(&mut self) {
+        if self.run > 0 {
+            // Fails only beyond 2^31 different words in one batch.
+            let _ = self.builder.append_n(&self.last, self.run);
+            self.run = 0;
+        }
+    }
+
+    fn finish(&mut self) -> DictionaryArray<Int32Type> {
+        self.flush();
+        self.builder.finish()
+    }
+}
+
+/// Builders have room for a thousand rows; of a few, only these are kept until the server has them.
+fn batch(table: &Table, mut columns: Vec<ArrayRef>) -> RecordBatch {
+    columns.iter_mut().for_each(Array::shrink_to_fit);
     let schema = Arc::clone(&SCHEMAS[table.name]);
     RecordBatch::try_new(schema, columns).unwrap_or_else(|error| unreachable!("{}: {error}", table.name))
 }

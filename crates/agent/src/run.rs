@@ -26,6 +26,11 @@ const RECONCILE_AFTER: Duration = Duration::from_secs(5);
 /// Seconds between two reports of how the agent does.
 const STATUS_SECONDS: u64 = 2;
 
+/// Events read before anything else is done, and at the end, when others may still be coming.
+const MOST_EVENTS: usize = 4096;
+const MOST_AT_END: usize = 1 << 18;
+/// How long freed memory is kept.
+const RELEASE_MEMORY: Duration = Duration::from_secs(60);
 /// How long between two lists of all sockets while there are some whose end no event tells.
 const RELIST: Duration = Duration::from_secs(30);
 
@@ -101,8 +106,12 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
             .map(|found| capability(found.name, found.state.as_str(), &found.why, &found.what_to_do))
             .collect(),
     };
-    let upload =
-        client::Config { server: config.server, register, max_unacknowledged_rows: config.max_unacknowledged_rows };
+    let upload = client::Config {
+        server: config.server,
+        register,
+        max_unacknowledged_rows: config.max_unacknowledged_rows,
+        max_unacknowledged_bytes: config.max_unacknowledged_bytes,
+    };
     client::run(upload, queue, notices_in).await;
     thread.join().map_err(|_| AgentError::Thread("it panicked".to_owned()))
 }
@@ -142,6 +151,7 @@ struct Report {
     /// When to list all sockets again, because events were lost or because some end unseen.
     reconcile_at: Option<Instant>,
     listed_at: Instant,
+    released_at: Instant,
 }
 
 impl Report {
@@ -159,6 +169,7 @@ impl Report {
             stage: Stage::Full,
             reconcile_at: None,
             listed_at: Instant::now(),
+            released_at: Instant::now(),
         }
     }
 }
@@ -219,9 +230,13 @@ impl Capture {
         let interval = Duration::from_millis(self.config.read_interval_ms.clamp(1, 100));
         let mut report = Report::new(&self.config);
         let (mut next_expire, mut next_tick) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let mut has_more = false;
         while !*self.stop.borrow() {
-            std::thread::sleep(interval);
-            reader.consume();
+            if !has_more {
+                std::thread::sleep(interval);
+            }
+            // In parts: what is due by time is due also when events come as fast as they are handled.
+            has_more = reader.consume(MOST_EVENTS) == MOST_EVENTS;
             apply(bpf, pipeline.borrow_mut().take_decisions());
             let now = Instant::now();
             if now >= next_tick {
@@ -233,7 +248,7 @@ impl Capture {
                 pipeline.borrow_mut().expire(now_us());
             }
         }
-        reader.consume();
+        reader.consume(MOST_AT_END);
         let rest = pipeline.borrow_mut().finish(now_us());
         self.send(&mut pipeline.borrow_mut(), rest.outgoing);
     }
@@ -259,6 +274,10 @@ impl Capture {
         if report.at.elapsed().as_secs_f64() >= STATUS_SECONDS as f64 {
             self.report(pipeline, report);
         }
+        if report.released_at.elapsed() >= RELEASE_MEMORY {
+            report.released_at = Instant::now();
+            hadal_bpf::release_memory();
+        }
     }
 
     fn reconcile(&self, bpf: &Bpf, pipeline: &mut Pipeline, report: &mut Report) {
@@ -270,7 +289,7 @@ impl Capture {
         }
         (report.reconcile_at, report.listed_at) = (None, now);
         match bpf.list_sockets() {
-            Ok(listed) => pipeline.reconcile(listed, now_us()),
+            Ok(listed) => pipeline.reconcile(listed, &hadal_host::pids().into_iter().collect(), now_us()),
             Err(error) => tracing::warn!("{error}"),
         }
     }

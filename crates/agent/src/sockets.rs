@@ -3,7 +3,11 @@
 //! An unconnected UDP socket talks with many: each peer makes a socket of its own here, under a key made of the socket's
 //! cookie and the peer's address.
 
-use std::collections::HashMap;
+mod listeners;
+mod room;
+#[cfg(test)]
+mod tests;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,8 +16,13 @@ use hadal_abi as abi;
 use hadal_bpf::Policy;
 use hadal_flow::{Connection, Role, Settings, Transport};
 
+use crate::hash::{Map, Set};
+use listeners::Listeners;
+
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
 const LINGER_US: u64 = 3_000_000;
+/// After so many peers that are not understood, an unconnected socket's payload is not looked at any more.
+const UNKNOWN_PEERS: u8 = 4;
 /// How long a peer of an unconnected socket is remembered after its last datagram, in microseconds.
 const PEER_IDLE_US: u64 = 60_000_000;
 
@@ -44,6 +53,10 @@ pub(crate) struct Socket {
     pub(crate) peer_pid: u32,
     /// What this end seems to be while no message told: who spoke first.
     hint: Option<Role>,
+    /// Whether the unconnected socket knows that this peer is understood or not.
+    judged: bool,
+    /// Peers of this unconnected socket that are not understood; `None` once one is.
+    unknown_peers: Option<u8>,
     /// The unconnected socket that this one stands for a peer of.
     parent: Option<u64>,
     /// Time of the last event.
@@ -53,6 +66,8 @@ pub(crate) struct Socket {
     /// Entity of the other end, once it is a process.
     pub(crate) peer: Option<u64>,
     pub(crate) connection: Connection,
+    /// Bytes that it holds, when it was last looked at.
+    pub(crate) held: usize,
     /// What the kernel was told.
     pub(crate) policy: Policy,
     /// Not to be recorded.
@@ -86,11 +101,14 @@ impl Socket {
             pid,
             peer_pid: 0,
             hint: None,
+            judged: false,
+            unknown_peers: Some(0),
             parent: None,
             used_us: now_us,
             entity: None,
             peer: None,
             connection: Connection::new(role, kind_of(transport), Arc::clone(settings)),
+            held: 0,
             policy: Policy::Prefix,
             ignored: false,
             met_us: now_us,
@@ -155,17 +173,17 @@ type Space = (u32, u32);
 
 /// All sockets.
 pub(crate) struct Sockets {
-    by_cookie: HashMap<u64, Socket>,
+    /// Boxed, for a map has more places than entries.
+    by_cookie: Map<u64, Box<Socket>>,
     /// Local and remote end → cookie.
-    by_tuple: HashMap<(Space, SocketAddr, SocketAddr), u64>,
+    by_tuple: Map<(Space, SocketAddr, SocketAddr), u64>,
     /// Transport, local and remote end → cookie, in any network namespace; without loopback, which each namespace has.
-    by_addresses: HashMap<(u32, SocketAddr, SocketAddr), u64>,
-    /// Port → process that listens, or has an unconnected socket there.
-    listeners: HashMap<(Space, u16), u32>,
+    by_addresses: Map<(u32, SocketAddr, SocketAddr), u64>,
+    listeners: Listeners,
     /// Unix sockets: cookie → cookie of the other end.
-    pairs: HashMap<u64, u64>,
+    pairs: Map<u64, u64>,
     /// Unconnected sockets: cookie → keys of their peers.
-    children: HashMap<u64, Vec<u64>>,
+    children: Map<u64, Set<u64>>,
     limit: usize,
 }
 
@@ -183,12 +201,12 @@ pub(crate) enum Met {
 impl Sockets {
     pub(crate) fn new(limit: usize) -> Self {
         Self {
-            by_cookie: HashMap::new(),
-            by_tuple: HashMap::new(),
-            by_addresses: HashMap::new(),
-            listeners: HashMap::new(),
-            pairs: HashMap::new(),
-            children: HashMap::new(),
+            by_cookie: Map::default(),
+            by_tuple: Map::default(),
+            by_addresses: Map::default(),
+            listeners: Listeners::default(),
+            pairs: Map::default(),
+            children: Map::default(),
             limit,
         }
     }
@@ -199,13 +217,15 @@ impl Sockets {
         let remote = address(event.remote_address, event.remote_port);
         let space = (event.netns, event.transport);
         let is_open = event.transport == abi::TRANSPORT_UDP && event.remote_port == 0;
-        if event.role == abi::ROLE_LISTENER || (is_open && event.local_port != 0) {
-            self.listeners.insert((space, event.local_port), event.header.pid);
+        let listens = event.role == abi::ROLE_LISTENER || (is_open && event.local_port != 0);
+        let (place, pid) = ((space, event.local_port), event.header.pid);
+        if listens && !self.listeners.insert(event.cookie, place, pid, now_us, self.limit) {
+            return Met::Full;
         }
         if event.role == abi::ROLE_LISTENER {
             return Met::Listener;
         }
-        if self.by_cookie.len() >= self.limit && !self.by_cookie.contains_key(&event.cookie) {
+        if self.is_full() && !self.by_cookie.contains_key(&event.cookie) {
             return Met::Full;
         }
         let role = match event.role {
@@ -219,6 +239,9 @@ impl Sockets {
             self.pairs.insert(event.peer_cookie, event.cookie);
         }
         let known = self.by_cookie.remove(&event.cookie);
+        if let Some(known) = &known {
+            self.forget_place(event.cookie, known);
+        }
         let pid = if event.header.pid != 0 { event.header.pid } else { known.as_ref().map_or(0, |known| known.pid) };
         let mut socket = Socket {
             traffic: known.as_ref().map_or_else(Traffic::default, |known| known.traffic),
@@ -228,7 +251,7 @@ impl Sockets {
             ..Socket::new(space, (local, remote), pid, role, settings, now_us)
         };
         match known {
-            Some(known) => socket.connection = known.connection,
+            Some(known) => (socket.connection, socket.held) = (known.connection, known.held),
             None if event.from_start != 0 => {
                 socket.connection.start_at(true, event.send_seq);
                 socket.connection.start_at(false, event.receive_seq);
@@ -259,10 +282,10 @@ impl Sockets {
             ignored: parent.ignored,
             ..Socket::new(space, (parent.local, remote), parent.pid, None, settings, now_us)
         };
-        if self.by_cookie.len() >= self.limit {
+        if self.is_full() {
             return None;
         }
-        self.children.entry(cookie).or_default().push(key);
+        self.children.entry(cookie).or_default().insert(key);
         self.insert(key, child);
         Some(key)
     }
@@ -275,31 +298,48 @@ impl Sockets {
                 self.by_addresses.insert((socket.transport, socket.local, socket.remote), cookie);
             }
         }
-        self.by_cookie.insert(cookie, socket);
+        self.by_cookie.insert(cookie, Box::new(socket));
     }
 
     /// The side whose port is listened on is the server.
     fn role_by_listeners(&self, space: Space, local: SocketAddr, remote: SocketAddr) -> Option<Role> {
-        if self.listeners.contains_key(&(space, local.port())) {
+        if self.listeners.pid(&(space, local.port())).is_some() {
             return Some(Role::Server);
         }
-        if remote.ip().is_loopback() && self.listeners.contains_key(&(space, remote.port())) {
+        if remote.ip().is_loopback() && self.listeners.pid(&(space, remote.port())).is_some() {
             return Some(Role::Client);
         }
         None
     }
 
+    /// Notes whether a peer of an unconnected socket is understood. True once several are not and none is: then nothing is to
+    /// be learned from the socket's payload.
+    pub(crate) fn judge_peer(&mut self, cookie: u64, key: u64, is_known: bool, is_unknown: bool) -> bool {
+        let Some(peer) = self.by_cookie.get_mut(&key) else { return false };
+        if peer.judged || !(is_known || is_unknown) {
+            return false;
+        }
+        peer.judged = true;
+        let Some(parent) = self.by_cookie.get_mut(&cookie) else { return false };
+        if is_known {
+            parent.unknown_peers = None;
+            return false;
+        }
+        parent.unknown_peers = parent.unknown_peers.map(|count| count.saturating_add(1));
+        parent.unknown_peers == Some(UNKNOWN_PEERS)
+    }
+
     /// Keys of the peers of an unconnected socket.
     pub(crate) fn children_of(&self, cookie: u64) -> Vec<u64> {
-        self.children.get(&cookie).cloned().unwrap_or_default()
+        self.children.get(&cookie).map(|children| children.iter().copied().collect()).unwrap_or_default()
     }
 
     pub(crate) fn get_mut(&mut self, cookie: u64) -> Option<&mut Socket> {
-        self.by_cookie.get_mut(&cookie)
+        self.by_cookie.get_mut(&cookie).map(Box::as_mut)
     }
 
     pub(crate) fn get(&self, cookie: u64) -> Option<&Socket> {
-        self.by_cookie.get(&cookie)
+        self.by_cookie.get(&cookie).map(Box::as_ref)
     }
 
     /// Cookie of the other end, if it is on this host: in the same network namespace, or in another one under the same
@@ -316,12 +356,12 @@ impl Sockets {
     pub(crate) fn listener_of_remote(&self, socket: &Socket) -> Option<u32> {
         let is_here = socket.remote.ip().is_loopback() || socket.remote.ip() == socket.local.ip();
         let key = ((socket.netns, socket.transport), socket.remote.port());
-        is_here.then(|| self.listeners.get(&key).copied()).flatten()
+        is_here.then(|| self.listeners.pid(&key)).flatten()
     }
 
     /// Process that listens on this server socket's port.
     pub(crate) fn listener_of_local(&self, socket: &Socket) -> Option<u32> {
-        self.listeners.get(&((socket.netns, socket.transport), socket.local.port())).copied()
+        self.listeners.pid(&((socket.netns, socket.transport), socket.local.port()))
     }
 
     /// Sockets whose end no event tells: those of datagrams and of Unix.
@@ -336,34 +376,18 @@ impl Sockets {
         }
     }
 
-    /// Forgets sockets that were closed a while ago, and peers that have been silent.
-    pub(crate) fn expire(&mut self, now_us: u64) {
-        let Self { by_cookie, by_tuple, by_addresses, pairs, children, .. } = self;
-        by_cookie.retain(|cookie, socket| {
-            let idle = socket.parent.is_some() && socket.used_us + PEER_IDLE_US <= now_us;
-            let keep = socket.closed_us.map_or(!idle, |closed| closed + LINGER_US > now_us);
-            if keep {
-                return true;
-            }
-            let tuple = ((socket.netns, socket.transport), socket.local, socket.remote);
-            if by_tuple.get(&tuple) == Some(cookie) {
-                by_tuple.remove(&tuple);
-            }
-            let addresses = (socket.transport, socket.local, socket.remote);
-            if by_addresses.get(&addresses) == Some(cookie) {
-                by_addresses.remove(&addresses);
-            }
-            pairs.remove(cookie);
-            children.remove(cookie);
-            if let Some(siblings) = socket.parent.and_then(|parent| children.get_mut(&parent)) {
-                siblings.retain(|child| child != cookie);
-            }
-            false
-        });
+    /// A listening or unconnected socket is gone.
+    pub(crate) fn close_listener(&mut self, cookie: u64, now_us: u64) {
+        self.listeners.close(cookie, now_us);
+    }
+
+    /// Listeners met before `until_us` that are not alive any more have closed unseen.
+    pub(crate) fn reconcile_listeners(&mut self, alive: &Set<u64>, until_us: u64, now_us: u64) {
+        self.listeners.reconcile(alive, until_us, now_us);
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Socket)> {
-        self.by_cookie.iter().map(|(&cookie, socket)| (cookie, socket))
+        self.by_cookie.iter().map(|(&cookie, socket)| (cookie, socket.as_ref()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the kernel programs add to one system call: `capture_cost [ROUNDS]`, as root, on an otherwise idle machine.
+//! What the kernel programs add to one system call: `capture_cost [ROUNDS [VARIANT]]`, as root, on an otherwise idle machine.
 //!
 //! One thread on one CPU makes calls, the events are read on another. In each round every variant is attached and detached
 //! once, in rotating order; the table shows medians over the rounds of (variant − nothing attached, same round), each the
@@ -37,6 +37,7 @@ const VARIANTS: &[Variant] = &[
 
 fn main() {
     let rounds = std::env::args().nth(1).and_then(|word| word.parse().ok()).unwrap_or(15);
+    let only = std::env::args().nth(2);
     pin(1);
     let mut deltas: Vec<[Vec<f64>; 2]> = vec![Default::default(); VARIANTS.len()];
     let mut absolute = [Vec::new(), Vec::new()];
@@ -47,6 +48,9 @@ fn main() {
         absolute[1].push(bare[1]);
         for step in 0..VARIANTS.len() {
             let at = (step + round) % VARIANTS.len();
+            if !only.as_ref().is_none_or(|only| VARIANTS[at].name.contains(only.as_str())) {
+                continue;
+            }
             match with(VARIANTS[at]) {
                 Ok(probed) => (0..2).for_each(|what| deltas[at][what].push(probed[what] - bare[what])),
                 Err(why) => refused[at] = why,
@@ -86,7 +90,7 @@ fn with(variant: Variant) -> Result<[f64; 2], String> {
                 .expect("a reader");
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(10));
-                reader.consume();
+                reader.consume(1 << 20);
             }
         });
         // The reader has to have begun.

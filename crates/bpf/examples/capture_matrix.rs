@@ -344,7 +344,7 @@ fn follow(bpf: &Bpf, driver: &mut Child, interval: Duration) -> Recorder {
         let start = Instant::now();
         loop {
             std::thread::sleep(interval);
-            reader.consume();
+            reader.consume(1 << 20);
             match driver.try_wait().expect("the driver can be waited for") {
                 Some(status) if !status.success() => println!("# the driver ended with {status}"),
                 None if start.elapsed() < PATIENCE => continue,
@@ -358,7 +358,7 @@ fn follow(bpf: &Bpf, driver: &mut Child, interval: Duration) -> Recorder {
         }
         let calls = bpf.counters().calls;
         recorder.borrow_mut().calls = calls;
-        reader.consume();
+        reader.consume(1 << 20);
     }
     recorder.into_inner()
 }

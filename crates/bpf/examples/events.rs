@@ -22,7 +22,7 @@ fn main() -> Result<(), hadal_bpf::Error> {
     })?;
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end {
-        reader.consume();
+        reader.consume(1 << 20);
         std::thread::sleep(Duration::from_millis(10));
     }
     println!("{:?}", bpf.counters());

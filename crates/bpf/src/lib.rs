@@ -15,3 +15,9 @@ pub fn monotonic_ns() -> u64 {
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
+
+/// Gives memory that was freed back to the system; the C library keeps it otherwise. Takes a few milliseconds at most.
+pub fn release_memory() {
+    // SAFETY: takes a number, and locks what it needs.
+    unsafe { libc::malloc_trim(0) };
+}

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use hadal_abi as abi;
 use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectBuilder, RingBufferBuilder};
 
-use crate::doctor::{Capability, CapabilityState};
+use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
@@ -85,6 +85,8 @@ pub enum Policy {
     Flips,
     /// Every call, with up to `hadal_abi::MAX_PAYLOAD` bytes.
     Whole,
+    /// As `Prefix`, and its identity once more: it was lost on the way.
+    Announce,
     /// Bytes only, added up. Final.
     Count,
     /// Nothing. Final.
@@ -288,10 +290,11 @@ impl Bpf {
 
     /// Totals since load.
     pub fn counters(&self) -> Counters {
+        // One value per CPU, each an array of all counters.
+        let values = self.counters.lookup_percpu(&0u32.to_ne_bytes(), MapFlags::ANY).ok().flatten().unwrap_or_default();
         let total = |counter: u32| {
-            let values = self.counters.lookup_percpu(&counter.to_ne_bytes(), MapFlags::ANY).ok().flatten();
-            let values = values.unwrap_or_default();
-            values.iter().filter_map(|value| Some(u64::from_ne_bytes(value.get(..8)?.try_into().ok()?))).sum()
+            let at = counter as usize * 8;
+            values.iter().filter_map(|value| Some(u64::from_ne_bytes(value.get(at..at + 8)?.try_into().ok()?))).sum()
         };
         Counters {
             calls: total(abi::COUNTER_CALLS),
@@ -318,6 +321,7 @@ impl Bpf {
             Policy::Prefix => abi::POLICY_PREFIX,
             Policy::Flips => abi::POLICY_FLIPS,
             Policy::Whole => abi::POLICY_WHOLE,
+            Policy::Announce => abi::POLICY_ANNOUNCE,
             Policy::Count => abi::POLICY_COUNT,
             Policy::Ignore => abi::POLICY_IGNORE,
         };
@@ -368,10 +372,10 @@ impl Bpf {
 pub struct Reader<'a>(libbpf_rs::RingBuffer<'a>);
 
 impl Reader<'_> {
-    /// Handles all records that are there; returns at once when there are none.
-    pub fn consume(&self) {
+    /// Handles records that are there, at most so many; how many there were. It never waits.
+    pub fn consume(&self, most: usize) -> usize {
         // The callback never fails, so neither does this.
-        let _ = self.0.consume();
+        usize::try_from(self.0.consume_raw_n(most)).unwrap_or_default()
     }
 }
 
@@ -488,49 +492,6 @@ fn may_load() -> bool {
         },
     )
     .is_ok()
-}
-
-fn level_capability(level: Level, forced: Option<Level>, refused: &[String]) -> Capability {
-    let chosen = if forced.is_some() { "forced" } else { "the best that works here" };
-    let mut why = format!("level {level}, {chosen}: {}; not seen: {}", level.hooks(), level.blind_spots().join("; "));
-    if !refused.is_empty() {
-        why.push_str(&format!(" ({})", refused.join("; ")));
-    }
-    let best = level == Level::A;
-    Capability {
-        name: "socket capture",
-        state: if best { CapabilityState::Ok } else { CapabilityState::Degraded },
-        why,
-        what_to_do: match (best, forced) {
-            (true, _) => String::new(),
-            (false, Some(_)) => "leave --capture-level out".to_owned(),
-            (false, None) => "use kernel 6.3 or newer".to_owned(),
-        },
-    }
-}
-
-fn feature_capabilities(level: Level, config: Config, absent: &[(Feature, String)]) -> Vec<Capability> {
-    let offered = |feature: &Feature| match feature {
-        Feature::OrderedSends => level == Level::A && config.ordered_sends,
-        Feature::Uring | Feature::Datagrams => level != Level::C,
-    };
-    let capability = |feature: Feature| {
-        let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());
-        let (state, why) = match reason {
-            None => (CapabilityState::Ok, "attached".to_owned()),
-            Some(reason) => (CapabilityState::Degraded, format!("{reason}: {}", feature.without())),
-        };
-        let what_to_do = match (reason, feature) {
-            (None, _) => "",
-            (_, Feature::Datagrams) => {
-                "mount the second hierarchy of control groups (mount -t cgroup2 …) and allow CAP_NET_ADMIN"
-            }
-            (_, Feature::OrderedSends) => "use kernel 6.16 or newer",
-            (_, Feature::Uring) => "use kernel 5.19 or newer",
-        };
-        Capability { name: feature.name(), state, why, what_to_do: what_to_do.to_owned() }
-    };
-    Feature::ALL.into_iter().filter(offered).map(capability).collect()
 }
 
 /// libbpf writes the verifier's log to stderr; our own errors say what matters. `HADAL_LIBBPF_LOG` lets it, for reports.

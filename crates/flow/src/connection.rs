@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hadal_l7::contract::{Half, Origin, PayloadNeed, Transport};
 use hadal_l7::registry::Protocol;
-use hadal_model::{Direction, L7Protocol};
+use hadal_model::{Direction, L7Protocol, LossCause};
 
 use crate::lane::{Known, Lane};
 use crate::limits::Settings;
@@ -108,6 +108,39 @@ impl Connection {
         partial || self.lanes.iter().any(|lane| lane.stream.is_waiting())
     }
 
+    /// Memory of the payload and the messages that wait here, in bytes: next to nothing between two calls.
+    pub fn held_bytes(&self) -> usize {
+        let state = match &self.state {
+            State::Known(known) => known.pairs.held_bytes(),
+            State::Undecided(undecided) => undecided.held_bytes(),
+            State::Unknown => 0,
+        };
+        state + self.lanes.iter().map(Lane::held_bytes).sum::<usize>()
+    }
+
+    /// Gives up what [`Connection::held_bytes`] counts, because all connections together hold too much: bytes in hand are
+    /// dropped, messages are given out without their other half. It goes on with the next message.
+    pub fn shed(&mut self, out: &mut Output) {
+        for egress in [false, true] {
+            let shed = self.lane(egress).shed();
+            if shed && let (State::Known(known), Some(role)) = (&mut self.state, self.role) {
+                known.lost(role.direction(egress), out);
+            }
+            if shed {
+                out.losses.add(LossCause::StreamBufferFull);
+            }
+        }
+        let shed = match &mut self.state {
+            State::Known(known) => known.pairs.shed(out),
+            State::Undecided(undecided) => undecided.shed(),
+            State::Unknown => false,
+        };
+        if shed {
+            out.losses.add(LossCause::StreamBufferFull);
+        }
+        self.stop_if_lost(out);
+    }
+
     /// Bytes were sent (`egress`) or received; of datagrams, one.
     pub fn data(&mut self, egress: bool, segment: Segment<'_>, out: &mut Output) {
         if self.is_unknown() {
@@ -162,6 +195,14 @@ impl Connection {
         }
         let partial = known.partial();
         known.pairs.expire(now_us, limits, partial, out);
+    }
+
+    /// What is counted of waiting messages is their memory.
+    #[cfg(test)]
+    pub(crate) fn check_held(&self) {
+        if let State::Known(known) = &self.state {
+            known.pairs.check_held();
+        }
     }
 
     fn datagram(&mut self, egress: bool, segment: Segment<'_>, out: &mut Output) {

@@ -36,10 +36,11 @@ impl Known {
             self.lost = 0;
             self.pairs.message(message, limits, out);
         }
+        self.pairs.trim();
         out.messages = messages;
     }
 
-    fn lost(&mut self, direction: Direction, out: &mut Output) {
+    pub(crate) fn lost(&mut self, direction: Direction, out: &mut Output) {
         self.lost = self.lost.saturating_add(1);
         out.losses.add(LossCause::ParserLost);
         self.pairs.lost(direction, out);
@@ -101,6 +102,21 @@ impl Lane {
         self.rest.clear();
         self.need = 0;
         self.lost = true;
+    }
+
+    /// Memory of what waits here.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.rest.capacity() + self.stream.held_bytes()
+    }
+
+    /// Drops what waits here; whether that was anything.
+    pub(crate) fn shed(&mut self) -> bool {
+        let had = self.stream.shed() | !self.rest.is_empty();
+        self.rest = Vec::new();
+        if had {
+            self.forget();
+        }
+        had
     }
 
     /// Parses the bytes in hand and a segment.

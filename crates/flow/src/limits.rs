@@ -14,7 +14,8 @@ pub struct Settings {
 /// Bounds of one connection.
 ///
 /// At most `2 × (max_buffer + max_reorder)` bytes of payload, `max_open` requests and [`Limits::MAX_EARLY`] responses
-/// wait in one connection; an idle one holds none of them.
+/// wait in one connection; an idle one holds none of them. All connections together are the caller's to bound, by
+/// [`Connection::held_bytes`](crate::Connection::held_bytes) and [`Connection::shed`](crate::Connection::shed).
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes per direction that wait for the rest of their message head.

@@ -28,8 +28,12 @@ const QUIET_US: (u64, u64) = (1_000, 1_000_000);
 /// is shorter.
 const BURST_US: u64 = 20;
 
+/// A longer queue of open requests is given back when it is empty.
+const IDLE_OPEN: usize = 16;
+
 const NOT_SEEN: &str = "response not captured";
 const AMBIGUOUS: &str = "responses could not be told apart";
+const NO_ROOM: &str = "too many bytes waited";
 const TOO_MANY: &str = "too many open requests";
 const NO_RESPONSE: &str = "no response within the time limit";
 
@@ -38,7 +42,9 @@ const NO_RESPONSE: &str = "no response within the time limit";
 pub(crate) struct Pairs {
     open: VecDeque<Open>,
     /// Responses whose request was not seen yet.
-    early: VecDeque<Message>,
+    early: VecDeque<Box<Message>>,
+    /// Memory of the messages in both.
+    bytes: usize,
     order: Order,
     /// The client sends requests without waiting for responses: two were sent at once, or before a response to the first.
     pipelined: bool,
@@ -62,6 +68,10 @@ enum Open {
 }
 
 impl Open {
+    fn memory(&self) -> usize {
+        self.request().map_or(0, Message::memory)
+    }
+
     fn is_ordered(&self) -> bool {
         !matches!(self, Self::Id(..))
     }
@@ -142,7 +152,7 @@ impl Pairs {
         let waits =
             |response: &Message| partial.request || now_us.saturating_sub(response.last.time_us) <= limits.reorder_us;
         while self.early.front().is_some_and(|response| !waits(response)) {
-            out.sessions.extend(self.early.pop_front().map(Session::response));
+            out.sessions.extend(self.take_held(0).map(Session::response));
         }
         let late = |request: &Message| {
             !request.blocking && now_us.saturating_sub(request.last.time_us) > limits.request_timeout_us
@@ -152,6 +162,7 @@ impl Pairs {
         for open in self.open.iter_mut().skip(answered).filter(|open| open.request().is_some_and(late)) {
             // Only the order has to remember that a response may still come.
             let left = Open::Gone(u32::from(open.is_ordered()));
+            self.bytes -= open.memory();
             give_out(std::mem::replace(open, left), ResponseStatus::Timeout, NO_RESPONSE, out);
         }
         self.open.retain(|open| !matches!(open, Open::Gone(0)));
@@ -159,8 +170,39 @@ impl Pairs {
 
     /// No more messages will come: gives out all that waits.
     pub(crate) fn finish(&mut self, why: &'static str, out: &mut Output) {
-        out.sessions.extend(self.early.drain(..).map(Session::response));
+        out.sessions.extend(self.early.drain(..).map(|response| Session::response(*response)));
         self.open.drain(..).for_each(|open| give_out(open, ResponseStatus::Unknown, why, out));
+        self.bytes = 0;
+    }
+
+    /// Memory of the messages that wait.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(crate) fn check_held(&self) {
+        let open: usize = self.open.iter().map(Open::memory).sum();
+        assert_eq!(self.bytes, open + self.early.iter().map(|response| response.memory()).sum::<usize>());
+    }
+
+    /// Gives out all that waits, to make room, and goes on; whether that was anything.
+    pub(crate) fn shed(&mut self, out: &mut Output) -> bool {
+        if self.bytes == 0 {
+            return false;
+        }
+        self.finish(NO_ROOM, out);
+        self.lost(Direction::ToServer, out);
+        self.lost(Direction::ToClient, out);
+        self.trim();
+        true
+    }
+
+    /// Gives memory back after a long pipeline.
+    pub(crate) fn trim(&mut self) {
+        if self.open.is_empty() && self.open.capacity() > IDLE_OPEN {
+            self.open = VecDeque::new();
+        }
     }
 
     /// Whether nothing waits.
@@ -188,7 +230,7 @@ impl Pairs {
             let before = self.open.back().filter(|open| open.is_ordered()).and_then(Open::request);
             self.pipelined |=
                 before.is_some_and(|before| request.first.time_us.saturating_sub(before.first.time_us) <= BURST_US);
-            self.open.push_back(Open::Next(Box::new(request)));
+            self.push(Open::Next(Box::new(request)));
         } else {
             out.losses.add(LossCause::PairingTableFull);
             out.sessions.push(Session::request(request, ResponseStatus::Unknown, TOO_MANY));
@@ -233,7 +275,7 @@ impl Pairs {
         }
         let skew_us = if self.regular { limits.skew_us } else { 0 };
         while let Some(at) = self.early.iter().position(|response| response.pairing == Pairing::Order) {
-            let response = self.early.remove(at)?;
+            let response = self.take_held(at)?;
             if response.first.time_us.saturating_add(skew_us) >= request.first.time_us {
                 self.regular = response.first.time_us >= request.first.time_us;
                 return Some(response);
@@ -276,7 +318,7 @@ impl Pairs {
     }
 
     fn answer(&mut self, at: usize, response: Message, out: &mut Output) {
-        let Some(request) = self.open.remove(at).and_then(Open::into_request) else {
+        let Some(request) = self.take_open(at) else {
             out.sessions.push(Session::response(response));
             return;
         };
@@ -309,6 +351,7 @@ impl Pairs {
             at += 1;
             let over = at <= last && open.is_ordered();
             if over {
+                self.bytes -= open.memory();
                 give_out(std::mem::replace(open, Open::Gone(1)), ResponseStatus::Unknown, NOT_SEEN, out);
             }
             !over
@@ -318,21 +361,21 @@ impl Pairs {
 
     fn request_with(&mut self, id: u64, request: Message, limits: &Limits, out: &mut Output) {
         let early = self.early.iter().position(|response| response.pairing == Pairing::Id(id));
-        if let Some(response) = early.and_then(|at| self.early.remove(at)) {
+        if let Some(response) = early.and_then(|at| self.take_held(at)) {
             out.sessions.push(Session::pair(request, response));
             return;
         }
         if self.open.len() >= limits.max_open {
             out.losses.add(LossCause::PairingTableFull);
-            let oldest = self.open.pop_front();
-            oldest.into_iter().for_each(|oldest| give_out(oldest, ResponseStatus::Unknown, TOO_MANY, out));
+            let oldest = self.take_open(0);
+            out.sessions.extend(oldest.map(|oldest| Session::request(*oldest, ResponseStatus::Unknown, TOO_MANY)));
         }
-        self.open.push_back(Open::Id(id, Box::new(request)));
+        self.push(Open::Id(id, Box::new(request)));
     }
 
     fn response_with(&mut self, id: u64, response: Message, out: &mut Output) {
         let at = self.open.iter().position(|open| matches!(open, Open::Id(open, _) if *open == id));
-        match at.and_then(|at| self.open.remove(at)).and_then(Open::into_request) {
+        match at.and_then(|at| self.take_open(at)) {
             Some(request) if response.length == 0 => {
                 out.sessions.push(Session::request(*request, ResponseStatus::Unknown, NOT_SEEN));
             }
@@ -343,10 +386,28 @@ impl Pairs {
     }
 
     fn hold(&mut self, response: Message, out: &mut Output) {
-        self.early.push_back(response);
+        self.bytes += response.memory();
+        self.early.push_back(Box::new(response));
         if self.early.len() > Limits::MAX_EARLY {
-            out.sessions.extend(self.early.pop_front().map(Session::response));
+            out.sessions.extend(self.take_held(0).map(Session::response));
         }
+    }
+
+    fn take_held(&mut self, at: usize) -> Option<Message> {
+        let response = *self.early.remove(at)?;
+        self.bytes -= response.memory();
+        Some(response)
+    }
+
+    fn push(&mut self, open: Open) {
+        self.bytes += open.memory();
+        self.open.push_back(open);
+    }
+
+    fn take_open(&mut self, at: usize) -> Option<Box<Message>> {
+        let request = self.open.remove(at)?.into_request()?;
+        self.bytes -= request.memory();
+        Some(request)
     }
 
     /// Gives out the open requests that are paired by order.
@@ -354,7 +415,10 @@ impl Pairs {
         for open in std::mem::take(&mut self.open) {
             match open {
                 Open::Id(..) => self.open.push_back(open),
-                _ => give_out(open, ResponseStatus::Unknown, why, out),
+                _ => {
+                    self.bytes -= open.memory();
+                    give_out(open, ResponseStatus::Unknown, why, out);
+                }
             }
         }
     }

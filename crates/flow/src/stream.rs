@@ -204,6 +204,19 @@ impl Stream {
         !self.stored.is_empty()
     }
 
+    /// Memory of the segments that wait.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.stored_bytes + self.stored.len() * size_of::<Stored>()
+    }
+
+    /// Drops the segments that wait and goes on behind them; false if there are none.
+    pub(crate) fn shed(&mut self) -> bool {
+        let Some(last) = std::mem::take(&mut self.stored).pop() else { return false };
+        self.next = Some(last.seq.wrapping_add(last.length));
+        self.stored_bytes = 0;
+        true
+    }
+
     fn give_up(&mut self) -> Option<Hole> {
         let stored = self.stored.first()?;
         let length = distance(self.next?, stored.seq).unsigned_abs();

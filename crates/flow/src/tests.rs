@@ -11,6 +11,7 @@
 //! 10 >. <.   the end of that direction
 //! 10 expire
 //! 10 finish
+//! 10 shed
 //! = an expected session, `loss CAUSE N`, or the state of the connection
 //! ```
 //!
@@ -102,8 +103,13 @@ impl Wire {
         match mark {
             "e" => self.connection.expire(time_us, &mut self.out),
             "f" => self.connection.finish(origin, &mut self.out),
+            "s" => {
+                self.connection.shed(&mut self.out);
+                assert_eq!(self.connection.held_bytes(), 0, "{what}");
+            }
             _ => self.direction(mark == ">", rest, origin),
         }
+        self.connection.check_held();
     }
 
     fn direction(&mut self, to_server: bool, what: &str, origin: Origin) {

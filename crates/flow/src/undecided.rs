@@ -87,6 +87,20 @@ impl Undecided {
         kept.map(|kept| std::mem::take(&mut kept.segments)).unwrap_or_default()
     }
 
+    /// Memory of what was kept.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.kept.iter().flat_map(|kept| kept.iter()).map(|kept| kept.bytes).sum()
+    }
+
+    /// Drops what was kept; whether that was anything.
+    pub(crate) fn shed(&mut self) -> bool {
+        let had = [false, true].map(|side| self.kept(side).is_some_and(|kept| !kept.segments.is_empty()));
+        for side in [false, true].into_iter().zip(had).filter_map(|(side, had)| had.then_some(side)) {
+            self.forget(side);
+        }
+        had.contains(&true)
+    }
+
     fn kept(&self, side: bool) -> Option<&Kept> {
         self.kept.as_deref().and_then(|kept| kept.get(usize::from(side)))
     }

@@ -1,6 +1,7 @@
 //! Processes in procfs.
 
 use std::fs;
+use std::io::Read;
 
 use hadal_tag::ProcessFacts;
 
@@ -12,10 +13,18 @@ pub fn pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// Bytes of a command line that are looked at: a class path may be that long, and what runs is named behind it.
+const MAX_COMMAND_LINE: u64 = 256 * 1024;
+/// Bytes kept of an argument, and memory of all of them: they only name the program.
+const MAX_ARGUMENT: usize = 512;
+const MAX_ARGUMENTS: usize = 16 * 1024;
+
 /// What procfs says of a process; `None` if it is gone, a kernel thread, or hidden.
 pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let mut arguments = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+    file.take(MAX_COMMAND_LINE).read_to_end(&mut arguments).ok()?;
     let scope = scope_of(&fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default());
     let args = split_arguments(&arguments);
     Some(ProcessFacts {
@@ -26,13 +35,21 @@ pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     })
 }
 
+/// The arguments of a command line, as many as there is room for.
 fn split_arguments(bytes: &[u8]) -> Vec<String> {
-    let mut args: Vec<_> =
-        bytes.split(|&byte| byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
-    if args.last().is_some_and(String::is_empty) {
-        args.pop();
+    if bytes.is_empty() {
+        return Vec::new();
     }
-    args
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    let mut room = MAX_ARGUMENTS;
+    let cut = bytes.split(|&byte| byte == 0).map(|argument| argument.get(..MAX_ARGUMENT).unwrap_or(argument));
+    let fitting = cut.take_while(|argument| {
+        let size = argument.len() + size_of::<String>();
+        let fits = size <= room;
+        room = room.saturating_sub(size);
+        fits
+    });
+    fitting.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
 }
 
 /// A path with its links resolved, but for programs that act by the name they are called by.
@@ -67,6 +84,18 @@ pub fn is_named(pid: u32, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn command_lines_are_cut() {
+        assert_eq!(split_arguments(b"a\0\0b c\0"), ["a", "", "b c"]);
+        assert_eq!(split_arguments(b"a\0b"), ["a", "b"]);
+        assert!(split_arguments(b"").is_empty());
+        let path = [b"java\0-cp\0", &[b'x'; 100_000][..], b"\0Main\0"].concat();
+        let args = split_arguments(&path);
+        assert_eq!((args[2].len(), args[3].as_str()), (MAX_ARGUMENT, "Main"));
+        let many = split_arguments(&b"x\0".repeat(100_000));
+        assert!(many.len() * (1 + size_of::<String>()) <= MAX_ARGUMENTS && many.len() > 100, "{}", many.len());
+    }
 
     #[test]
     fn links_with_another_name_are_programs_of_their_own() {

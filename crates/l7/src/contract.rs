@@ -171,6 +171,27 @@ impl Message {
     /// Most pairs of name and address kept.
     pub const MAX_NAMES: usize = 32;
 
+    /// Bytes of memory that it takes.
+    pub fn memory(&self) -> usize {
+        let texts = [
+            &self.request_type,
+            &self.request_domain,
+            &self.request_resource,
+            &self.endpoint,
+            &self.response_exception,
+            &self.response_result,
+            &self.x_request_id,
+            &self.trace_id,
+            &self.span_id,
+        ];
+        let attributes = self.attributes.capacity() * size_of::<(&str, String)>();
+        let names = self.names.capacity() * size_of::<(String, IpAddr)>();
+        size_of::<Self>()
+            + texts.map(String::capacity).iter().sum::<usize>()
+            + (attributes + self.attributes.iter().map(|(_, text)| text.capacity()).sum::<usize>())
+            + (names + self.names.iter().map(|(name, _)| name.capacity()).sum::<usize>())
+    }
+
     /// A message with nothing in it but where it starts.
     pub fn new(protocol: L7Protocol, half: Half, first: Origin) -> Self {
         Self {

@@ -1,6 +1,8 @@
 //! The agent's end: keeps batches until they are acknowledged, and sends them again after a lost connection.
 
-use std::collections::{HashMap, VecDeque};
+mod backlog;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use arrow_array::RecordBatch;
@@ -15,6 +17,8 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use crate::control::{Capability, ControlClient, EntityFacts, FactsRequest, RegisterRequest, Settings, StatusRequest};
+use backlog::{Backlog, Size};
+
 use crate::wire::{BatchId, Encoder, Origin, schema_mismatch};
 
 /// What the agent hands to the uploader, in order.
@@ -48,18 +52,14 @@ pub struct Config {
     pub register: RegisterRequest,
     /// Most rows kept while they are not acknowledged, over all tables.
     pub max_unacknowledged_rows: usize,
-}
-
-struct Pending {
-    seq: u64,
-    batch: RecordBatch,
+    /// Most bytes of memory of these rows.
+    pub max_unacknowledged_bytes: usize,
 }
 
 /// Batches of one table that are not acknowledged.
 struct Stream {
     table: &'static Table,
-    last_seq: u64,
-    pending: VecDeque<Pending>,
+    backlog: Backlog,
     /// Messages of the open `DoPut`, if there is one.
     open: Option<(Encoder, mpsc::Sender<FlightData>)>,
 }
@@ -75,12 +75,16 @@ struct Uploader {
     notices: mpsc::Sender<Notice>,
     streams: HashMap<&'static str, Stream>,
     facts: HashMap<u64, EntityFacts>,
-    rows: usize,
+    kept: Size,
 }
+
+/// Messages of a table on their way to a server that is slow; each may have thousands of rows.
+const MESSAGES: usize = 8;
 
 /// Runs until `outgoing` is closed and everything was sent, or one more second has passed.
 pub async fn run(config: Config, mut outgoing: mpsc::Receiver<Outgoing>, notices: mpsc::Sender<Notice>) {
-    let mut uploader = Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), rows: 0 };
+    let mut uploader =
+        Uploader { config, notices, streams: HashMap::new(), facts: HashMap::new(), kept: Size::default() };
     let mut wait = Duration::from_millis(100);
     loop {
         match uploader.session(&mut outgoing).await {
@@ -123,6 +127,8 @@ impl Uploader {
         let (answers_in, mut answers) = mpsc::channel(1024);
         let mut session = Session { channel, answers: answers_in };
         self.introduce(&mut control).await?;
+        let lost = self.streams.values_mut().map(|stream| stream.backlog.connection_ended()).sum();
+        self.count_dropped(lost).await;
         for stream in self.streams.values_mut() {
             stream.open = None;
             session.resend(stream, &self.config).await?;
@@ -198,24 +204,22 @@ impl Uploader {
             let _ = self.notices.send(Notice::Refused(batch.num_rows() as u64)).await;
             return;
         }
-        self.rows += batch.num_rows();
-        let stream = self.streams.entry(table.name).or_insert_with(|| Stream {
-            table,
-            last_seq: 0,
-            pending: VecDeque::new(),
-            open: None,
-        });
-        stream.last_seq += 1;
-        stream.pending.push_back(Pending { seq: stream.last_seq, batch });
+        self.kept.add(Size::of(&batch));
+        let new = || Stream { table, backlog: Backlog::default(), open: None };
+        self.streams.entry(table.name).or_insert_with(new).backlog.push(batch);
         let mut dropped = 0;
-        while self.rows > self.config.max_unacknowledged_rows {
-            let Some(largest) = self.streams.values_mut().max_by_key(|stream| stream.rows()) else { break };
-            let Some(oldest) = largest.pending.pop_front() else { break };
-            self.rows -= oldest.batch.num_rows();
-            dropped += oldest.batch.num_rows() as u64;
+        while self.kept.exceeds(&self.config) {
+            let largest = self.streams.values_mut().max_by_key(|stream| stream.backlog.bytes());
+            let Some((size, lost)) = largest.and_then(|stream| stream.backlog.let_go()) else { break };
+            self.kept.subtract(size);
+            dropped += lost;
         }
-        if dropped > 0 {
-            let _ = self.notices.send(Notice::QueueFull(dropped)).await;
+        self.count_dropped(dropped).await;
+    }
+
+    async fn count_dropped(&self, rows: u64) {
+        if rows > 0 {
+            let _ = self.notices.send(Notice::QueueFull(rows)).await;
         }
     }
 
@@ -223,18 +227,16 @@ impl Uploader {
         match answer {
             Answer::Acknowledged(table, seq) => {
                 let Some(stream) = self.streams.get_mut(table) else { return Ok(()) };
-                while stream.pending.front().is_some_and(|pending| pending.seq <= seq) {
-                    self.rows -= stream.pending.pop_front().map_or(0, |pending| pending.batch.num_rows());
-                }
+                self.kept.subtract(stream.backlog.acknowledge(seq));
                 Ok(())
             }
             Answer::Ended(table, status) if status.code() == Code::InvalidArgument => {
                 // Sending it again would be refused again: the batch goes, and is counted.
                 tracing::error!(table, "the server refuses a batch: {}", status.message());
-                let refused = self.streams.get_mut(table).and_then(|stream| stream.pending.pop_front());
-                let rows = refused.map_or(0, |pending| pending.batch.num_rows());
-                self.rows -= rows;
-                let _ = self.notices.send(Notice::Refused(rows as u64)).await;
+                let refused = self.streams.get_mut(table).map(|stream| stream.backlog.refuse());
+                let (size, rows) = refused.unwrap_or_default();
+                self.kept.subtract(size);
+                let _ = self.notices.send(Notice::Refused(rows)).await;
                 Err(status)
             }
             Answer::Ended(_, status) => Err(status),
@@ -244,19 +246,13 @@ impl Uploader {
     /// After the last batch: waits for the acknowledgements, for a second at most.
     async fn drain(&mut self, answers: &mut mpsc::Receiver<Answer>) -> Result<(), Status> {
         let deadline = tokio::time::Instant::now() + Duration::from_secs(2);
-        while self.rows > 0 {
+        while self.kept.rows > 0 {
             match tokio::time::timeout_at(deadline, answers.recv()).await {
                 Ok(Some(answer)) => self.answered(answer).await?,
                 _ => break,
             }
         }
         Ok(())
-    }
-}
-
-impl Stream {
-    fn rows(&self) -> usize {
-        self.pending.iter().map(|pending| pending.batch.num_rows()).sum()
     }
 }
 
@@ -267,14 +263,14 @@ struct Session {
 
 impl Session {
     async fn resend(&mut self, stream: &mut Stream, config: &Config) -> Result<(), Status> {
-        for index in 0..stream.pending.len() {
+        for index in 0..stream.backlog.len() {
             self.send_at(stream, index, config).await?;
         }
         Ok(())
     }
 
     async fn send_last(&mut self, stream: &mut Stream, config: &Config) -> Result<(), Status> {
-        match stream.pending.len() {
+        match stream.backlog.len() {
             0 => Ok(()),
             length => self.send_at(stream, length - 1, config).await,
         }
@@ -285,10 +281,9 @@ impl Session {
             stream.open = Some(self.open(stream.table, config).await?);
         }
         let Some((encoder, sender)) = stream.open.as_mut() else { return Ok(()) };
-        let Some(pending) = stream.pending.get(index) else { return Ok(()) };
-        let id = BatchId { seq: pending.seq };
+        let Some((seq, batch)) = stream.backlog.send(index) else { return Ok(()) };
         let messages = encoder
-            .batch(&pending.batch, id)
+            .batch(batch, BatchId { seq })
             .map_err(|error| Status::internal(format!("a batch of {} does not encode: {error}", stream.table.name)))?;
         for message in messages {
             if sender.send(message).await.is_err() {
@@ -306,7 +301,7 @@ impl Session {
         config: &Config,
     ) -> Result<(Encoder, mpsc::Sender<FlightData>), Status> {
         let mut encoder = Encoder::new().map_err(|error| Status::internal(error.to_string()))?;
-        let (sender, messages) = mpsc::channel(64);
+        let (sender, messages) = mpsc::channel(MESSAGES);
         let origin = Origin { agent: config.register.agent.clone(), boot: config.register.boot };
         let header = encoder.header(table, &table.wire_schema(), &origin);
         let _ = sender.send(header).await;

@@ -178,7 +178,7 @@ named_enum! {
         CaptureShed => "capture_shed",
         /// A socket event arrived for a connection beyond the agent's limit.
         ConnectionTableFull => "connection_table_full",
-        /// Bytes waiting for an earlier segment exceeded the limit of the stream.
+        /// Bytes that wait exceeded the limit of the stream, or of all connections together.
         StreamBufferFull => "stream_buffer_full",
         /// Bytes between two events are missing.
         StreamGap => "stream_gap",
@@ -224,7 +224,7 @@ impl LossCause {
                 "New connections were left out because cpu_hard_percent was passed; metrics lack them."
             }
             Self::ConnectionTableFull => "More connections than max_sockets, or their start was lost.",
-            Self::StreamBufferFull => "Too many bytes waited for an earlier segment of a connection.",
+            Self::StreamBufferFull => "Too many bytes waited in a connection, or in all of them (max_buffered_bytes).",
             Self::StreamGap => "Bytes of a connection are missing.",
             Self::ParserLost => "A connection was not understood for a while, and was picked up again.",
             Self::PairingTableFull => "Too many open requests on one connection.",

@@ -42,6 +42,7 @@ async fn round(config: &ServerConfig, boot: u64) -> (f64, f64) {
         server: format!("http://{}", config.agents),
         register,
         max_unacknowledged_rows: 10 * BATCH * BATCHES,
+        max_unacknowledged_bytes: usize::MAX,
     };
     let (sender, receiver) = mpsc::channel(64);
     let (notices, _heard) = mpsc::channel(64);

@@ -82,6 +82,7 @@ impl Server {
             server: format!("http://{}", self.config.agents),
             register: self.register(boot),
             max_unacknowledged_rows: 1_000_000,
+            max_unacknowledged_bytes: usize::MAX,
         };
         let (sender, receiver) = mpsc::channel(100);
         let (notices, mut heard) = mpsc::channel(100);

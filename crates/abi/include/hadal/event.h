@@ -43,6 +43,7 @@ enum hadal_policy {
 	HADAL_POLICY_IGNORE = 2, /* nothing; final */
 	HADAL_POLICY_WHOLE = 3, /* every call up to HADAL_MAX_PAYLOAD: many messages may be in one */
 	HADAL_POLICY_FLIPS = 4, /* the usual prefix of what comes after a change of direction, lengths of the rest */
+	HADAL_POLICY_ANNOUNCE = 5, /* the identity was lost: send it again, and go on with PREFIX */
 };
 
 enum hadal_counter {

@@ -208,7 +208,11 @@ fn sockets_that_closed_unseen_are_forgotten_when_all_are_listed_again() {
     let mut pipeline = pipeline();
     pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
     pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
-    pipeline.reconcile(vec![socket(2, SERVER, abi::ROLE_UNKNOWN, 80, 40_000), socket(5, CLIENT, 0, 5, 6)], 10 * SECOND);
+    pipeline.reconcile(
+        vec![socket(2, SERVER, abi::ROLE_UNKNOWN, 80, 40_000), socket(5, CLIENT, 0, 5, 6)],
+        &Set::default(),
+        10 * SECOND,
+    );
     let open = |cookie| pipeline.sockets.get(cookie).map(|socket| socket.closed_us.is_none());
     assert_eq!((open(1), open(2), open(5)), (Some(false), Some(true), Some(true)));
 }
@@ -241,6 +245,94 @@ fn beyond_the_limit_rows_of_the_log_are_shed_and_counted_but_metrics_are_not() {
 }
 
 #[test]
+fn a_full_table_forgets_what_is_over_and_counts_it_before() {
+    let config = AgentConfig { max_sockets: 4, ..AgentConfig::default() };
+    let mut pipeline = Pipeline::new(&config, "agent", "host", 1, Box::new(Two));
+    for cookie in 1..=20 {
+        pipeline.event(Event::Socket(socket(cookie, CLIENT, abi::ROLE_CLIENT, 40_000 + cookie as u16, 80)));
+        data(&mut pipeline, cookie, CLIENT, true, SECOND + 10, REQUEST);
+        data(&mut pipeline, cookie, CLIENT, false, SECOND + 20, RESPONSE);
+        let close = CloseEvent { header: header(CLIENT, abi::EVENT_CLOSE, SECOND), cookie, ..zeroed() };
+        pipeline.event(Event::Close(close));
+    }
+    let tick = pipeline.tick(2 * SECOND);
+    let sum = |table, name| rows(&tick, table).iter().flat_map(|batch| numbers(batch, name)).sum::<u64>();
+    assert_eq!((sum("network_map", "new_flow"), sum("network_map", "closed_flow")), (20, 20));
+    assert_eq!(sum("network_map", "byte_tx"), 20 * REQUEST.len() as u64);
+    assert_eq!(sum("application_map", "request"), 20);
+    assert!(rows(&tick, "loss").is_empty());
+}
+
+#[test]
+fn batches_of_few_rows_are_small() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    pipeline.event(Event::Socket(socket(2, SERVER, abi::ROLE_SERVER, 80, 40_000)));
+    call(&mut pipeline);
+    let tick = pipeline.tick(2 * SECOND);
+    for table in ["l7_flow_log", "application_map", "network_map"] {
+        let bytes = rows(&tick, table).iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+        println!("{table}: {bytes}");
+        assert!(bytes <= 40_000, "{table}: {bytes}");
+    }
+}
+
+#[test]
+fn a_flood_of_peers_leaves_room_for_connections() {
+    let config = AgentConfig { max_sockets: 64, ..AgentConfig::default() };
+    let mut pipeline = Pipeline::new(&config, "agent", "host", 1, Box::new(Two));
+    let open = SocketEvent { transport: abi::TRANSPORT_UDP, ..socket(1, SERVER, abi::ROLE_UNKNOWN, 53, 0) };
+    pipeline.event(Event::Socket(open));
+    for port in 1..10_000 {
+        let mut event: DataEvent = zeroed();
+        event.header = header(SERVER, abi::EVENT_DATA, SECOND + u64::from(port));
+        (event.cookie, event.length, event.captured) = (1, 5, 5);
+        (event.peer_address, event.peer_port) = (address(2), port);
+        pipeline.event(Event::Data(event, b"hello"));
+    }
+    pipeline.event(Event::Socket(socket(2, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    data(&mut pipeline, 2, CLIENT, true, SECOND + 10, REQUEST);
+    data(&mut pipeline, 2, CLIENT, false, SECOND + 20, RESPONSE);
+    let tick = pipeline.tick(2 * SECOND);
+    assert_eq!(numbers(&rows(&tick, "application_map")[0], "request"), [1]);
+    assert!(rows(&tick, "loss").is_empty());
+}
+
+#[test]
+fn bytes_that_wait_in_all_connections_have_a_limit() {
+    let config = AgentConfig { max_buffered_bytes: 100_000, ..AgentConfig::default() };
+    let mut pipeline = Pipeline::new(&config, "agent", "host", 1, Box::new(Two));
+    let head = [b"GET /item/7 HTTP/1.1\r\nX-Long: ", &[b'a'; 5000][..]].concat();
+    for cookie in 1..=100 {
+        pipeline.event(Event::Socket(socket(cookie, CLIENT, abi::ROLE_CLIENT, 40_000 + cookie as u16, 80)));
+        data(&mut pipeline, cookie, CLIENT, true, SECOND, &head);
+        assert!(pipeline.held_bytes <= 100_000);
+    }
+    let held = pipeline.sockets.iter().map(|(_, socket)| socket.connection.held_bytes()).sum::<usize>();
+    assert_eq!((held, held > 0), (pipeline.held_bytes, true));
+    let tick = pipeline.tick(2 * SECOND);
+    let losses = &rows(&tick, "loss")[0];
+    let at = words(losses, "cause").iter().position(|cause| cause == "stream_buffer_full").unwrap();
+    assert!(numbers(losses, "count")[at] >= 80);
+    for cookie in 1..=100 {
+        pipeline.event(Event::Close(CloseEvent { header: header(CLIENT, 0, SECOND), cookie, ..zeroed() }));
+    }
+    pipeline.tick(60 * SECOND);
+    assert_eq!(pipeline.held_bytes, 0);
+}
+
+#[test]
+fn processes_that_exited_unseen_are_forgotten_with_the_sockets() {
+    let mut pipeline = pipeline();
+    pipeline.ignore_process(7);
+    pipeline.ignore_process(8);
+    pipeline.take_decisions();
+    pipeline.reconcile(vec![], &Set::from_iter([8]), SECOND);
+    assert_eq!(pipeline.take_decisions(), [Decision::ForgetProcess(7)]);
+    assert_eq!(pipeline.ignored, Set::from_iter([8]));
+}
+
+#[test]
 fn closed_sockets_and_exited_processes_are_forgotten() {
     let mut pipeline = pipeline();
     pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
@@ -256,4 +348,89 @@ fn closed_sockets_and_exited_processes_are_forgotten() {
     assert_eq!(numbers(&rows(&tick, "network_map")[0], "closed_flow"), [1]);
     pipeline.tick(60 * SECOND);
     assert!(pipeline.sockets.get(1).is_none());
+}
+
+fn datagram(pipeline: &mut Pipeline, cookie: u64, peer_port: u16, egress: bool, time_us: u64, bytes: &[u8]) {
+    let event = DataEvent {
+        header: header(SERVER, abi::EVENT_DATA, time_us),
+        cookie,
+        length: bytes.len() as u32,
+        captured: bytes.len() as u32,
+        direction: u16::from(egress),
+        peer_address: address(2),
+        peer_port,
+        ..zeroed()
+    };
+    pipeline.event(Event::Data(event, bytes));
+}
+
+fn unconnected(cookie: u64, port: u16) -> SocketEvent {
+    SocketEvent { transport: abi::TRANSPORT_UDP, ..socket(cookie, SERVER, abi::ROLE_UNKNOWN, port, 0) }
+}
+
+#[test]
+fn an_unconnected_socket_that_nobody_understands_is_only_counted() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(unconnected(7, 4433)));
+    for (number, peer) in (5001..5020).enumerate() {
+        for _ in 0..8 {
+            datagram(&mut pipeline, 7, peer, false, SECOND + number as u64, b"\x01not a known protocol");
+            datagram(&mut pipeline, 7, peer, true, SECOND + number as u64, b"\x02nor is this one");
+        }
+    }
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(7, Policy::Count)]);
+}
+
+/// A query for `a.` of type A, and its answer.
+const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\0\0\x01\0\x01";
+const ANSWER: &[u8] =
+    b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x01a\0\0\x01\0\x01\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x07";
+
+#[test]
+fn peers_of_an_unconnected_socket_are_told_apart() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(unconnected(7, 53)));
+    for peer in 5001..5011 {
+        datagram(&mut pipeline, 7, peer, false, SECOND + 10, QUERY);
+    }
+    for peer in 5001..5011 {
+        datagram(&mut pipeline, 7, peer, true, SECOND + 500, ANSWER);
+    }
+    assert_eq!(pipeline.tick(SECOND + 600).requests, 10);
+    assert_eq!(pipeline.take_decisions(), []);
+}
+
+#[test]
+fn a_lost_identity_is_asked_for_once() {
+    let mut pipeline = pipeline();
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(1, Policy::Announce)]);
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    assert_eq!(pipeline.take_decisions(), [Decision::Socket(1, Policy::Prefix)]);
+    data(&mut pipeline, 1, CLIENT, true, SECOND, REQUEST);
+    data(&mut pipeline, 1, CLIENT, false, SECOND + 100, RESPONSE);
+    assert_eq!(pipeline.tick(SECOND + 200).requests, 1);
+}
+
+#[test]
+fn payload_of_io_uring_comes_late_or_never() {
+    let mut pipeline = pipeline();
+    pipeline.event(Event::Socket(socket(1, CLIENT, abi::ROLE_CLIENT, 40_000, 80)));
+    let call = DataEvent {
+        header: header(CLIENT, abi::EVENT_DATA, SECOND),
+        cookie: 1,
+        seq: 1,
+        length: REQUEST.len() as u32,
+        direction: abi::EGRESS as u16,
+        flags: abi::FLAG_URING as u16,
+        ..zeroed()
+    };
+    pipeline.event(Event::Data(call, b""));
+    pipeline.event(Event::Payload(DataEvent { captured: REQUEST.len() as u32, ..call }, REQUEST));
+    data(&mut pipeline, 1, CLIENT, false, SECOND + 100, RESPONSE);
+    assert_eq!(pipeline.tick(SECOND + 200).requests, 1);
+    pipeline.event(Event::Data(DataEvent { seq: 1 + REQUEST.len() as u32, ..call }, b""));
+    pipeline.expire(SECOND + PAYLOAD_WAIT_US + 1);
+    assert!(pipeline.held.is_empty());
 }

@@ -51,14 +51,28 @@ struct message {
 	__u32 flags; /* enum hadal_flag */
 };
 
-static __always_inline struct pt_regs *entry_registers(struct task_struct *task)
+#if HADAL_LEVEL == HADAL_LEVEL_A
+/* They lie at the end of the thread's kernel stack, always at the same place: asked for once, and then without a call. */
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
 {
-#if HADAL_LEVEL == HADAL_LEVEL_C
-	return 0;
-#else
-	return (struct pt_regs *)bpf_task_pt_regs(task);
-#endif
+	if (!thread)
+		return (struct pt_regs *)bpf_task_pt_regs(task);
+	if (!thread->registers)
+		thread->registers = bpf_task_pt_regs(task);
+	return bpf_rdonly_cast((void *)thread->registers, bpf_core_type_id_kernel(struct pt_regs));
 }
+#elif HADAL_LEVEL == HADAL_LEVEL_B
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
+{
+	return (struct pt_regs *)bpf_task_pt_regs(task);
+}
+#else
+/* Given by the hook. */
+static __always_inline struct pt_regs *entry_registers(struct task_struct *task, struct task_state *thread)
+{
+	return 0;
+}
+#endif
 
 /* Turns a msghdr into its iovecs; false if it could not be read. */
 static __always_inline bool resolve_header(struct message *message)
@@ -235,29 +249,47 @@ static __always_inline void copy_iovecs(struct copy *copy, __u8 *payload)
 		count(HADAL_COUNTER_VECTOR_CUT);
 }
 
-/* Copies up to `want` bytes to the payload of a scratch, and says how many. */
-static __always_inline __u64 copy_payload(const struct message *message, __u32 index, struct scratch *scratch, __u64 want)
+/*
+ * Copies up to `want` bytes to the payload of a scratch, and says how many. A function of its own for the verifier, which so
+ * looks at it once and not in each state of its callers.
+ */
+__noinline int copy_to_scratch(__u64 address, __u64 size, __u32 shape, __u32 index, __u32 wanted)
 {
-	struct copy copy = { .iovecs = message->address, .count = message->count, .want = want, .scratch = index };
+	struct copy copy = { .iovecs = address, .count = size, .want = wanted, .scratch = index };
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+	__u64 want = wanted;
 
-	if (message->shape == BUFFER_PLAIN) {
+	if (!scratch)
+		return 0;
+	if (shape == BUFFER_PLAIN) {
 		/* A longer result is a datagram that was cut. */
-		if (want > message->count)
-			want = message->count;
+		if (want > size)
+			want = size;
 		barrier_var(want);
 		if (want == 0 || want > HADAL_MAX_PAYLOAD)
 			return 0;
-		if (!bpf_probe_read_user(scratch->payload, want, (void *)message->address))
+		if (!bpf_probe_read_user(scratch->payload, want, (void *)address))
 			return want;
 		count(HADAL_COUNTER_USER_COPY_FAILED);
 		return 0;
 	}
-	if (message->shape != BUFFER_IOVEC || want == 0)
-		return 0;
 	copy_iovecs(&copy, scratch->payload);
 	if (copy.failed)
 		count(HADAL_COUNTER_USER_COPY_FAILED);
 	return copy.done;
+}
+
+static __always_inline __u64 copy_payload(const struct message *message, __u32 index, __u64 want)
+{
+	__u64 copied;
+
+	if (want == 0 || (message->shape != BUFFER_PLAIN && message->shape != BUFFER_IOVEC))
+		return 0;
+	copied = copy_to_scratch(message->address, message->count, message->shape, index, want);
+	barrier_var(copied);
+	if (copied > HADAL_MAX_PAYLOAD)
+		return 0;
+	return copied;
 }
 
 #endif

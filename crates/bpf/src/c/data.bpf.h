@@ -43,27 +43,13 @@ struct {
 /* What user space decided is looked up when the direction changes, and kept with the socket in between. */
 static __always_inline void refresh_policy(struct socket_state *state)
 {
-	if (state->policy != HADAL_POLICY_IGNORE && state->policy != HADAL_POLICY_COUNT)
-		state->policy = decided_policy(state->cookie, state->policy);
-}
-
-/*
- * Evidence for tracing: a message's first receive opens a context on the thread, later receives of the same message
- * keep it, sends carry it.
- */
-static __always_inline __u64 follow_context(struct socket_state *state, struct task_state *thread, int direction,
-					    bool begins, __u64 now)
-{
-	if (!thread) {
-		count(HADAL_COUNTER_MAP_FULL);
-		return 0;
+	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
+		return;
+	state->policy = decided_policy(state->cookie, state->policy);
+	if (state->policy == HADAL_POLICY_ANNOUNCE) {
+		state->announced = 0;
+		state->policy = HADAL_POLICY_PREFIX;
 	}
-	if (direction == HADAL_EGRESS)
-		return thread->context;
-	if (begins)
-		state->context = now << 8 | (bpf_get_smp_processor_id() & 0xff);
-	thread->context = state->context;
-	return state->context;
 }
 
 /* The numbers of a goroutine and its maker; see struct hadal_go_layout. */
@@ -71,7 +57,7 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 					   const struct call *call, struct task_struct *task)
 {
 	__u32 pid = event->header.pid;
-	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task);
+	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task, thread);
 	__u64 g;
 
 	if (thread->go_generation != controls.go_generation) {
@@ -88,6 +74,54 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 		event->goroutine = 0;
 	else if (thread->go.parent_goid)
 		bpf_probe_read_user(&event->parent_goroutine, 8, (void *)(g + thread->go.parent_goid));
+}
+
+/*
+ * The context that a goroutine sends with: its own, or when it has received nothing yet that of the one that made it. Those
+ * that serve pooled connections are made by one that only dials, and so inherit nothing.
+ */
+static __always_inline __u64 goroutine_context(const struct hadal_data_event *event)
+{
+	struct goroutine key = { .number = event->goroutine, .pid = event->header.pid };
+	__u64 *context = bpf_map_lookup_elem(&goroutines, &key);
+	__u64 inherited;
+
+	if (context)
+		return *context;
+	if (!event->parent_goroutine)
+		return 0;
+	key.number = event->parent_goroutine;
+	context = bpf_map_lookup_elem(&goroutines, &key);
+	if (!context)
+		return 0;
+	inherited = *context;
+	key.number = event->goroutine;
+	bpf_map_update_elem(&goroutines, &key, &inherited, 0);
+	return inherited;
+}
+
+/*
+ * Evidence for tracing: a message's first receive opens a context on the thread or goroutine, later receives of the same
+ * message keep it, sends carry it.
+ */
+static __always_inline __u64 follow_context(const struct hadal_data_event *event, struct socket_state *state,
+					    struct task_state *thread, bool begins)
+{
+	struct goroutine key = { .number = event->goroutine, .pid = event->header.pid };
+
+	if (!thread) {
+		count(HADAL_COUNTER_MAP_FULL);
+		return 0;
+	}
+	if (event->direction == HADAL_EGRESS)
+		return key.number ? goroutine_context(event) : thread->context;
+	if (begins)
+		state->context = event->header.time_ns << 8 | (bpf_get_smp_processor_id() & 0xff);
+	if (key.number)
+		bpf_map_update_elem(&goroutines, &key, &state->context, 0);
+	else
+		thread->context = state->context;
+	return state->context;
 }
 
 /* Counts the bytes of a direction, and says how many there are now. */
@@ -269,7 +303,6 @@ static __always_inline void fill_data(struct hadal_data_event *event, struct soc
 	__builtin_memset(event, 0, sizeof(*event));
 	fill_header(&event->header, HADAL_EVENT_DATA, task, now);
 	event->cookie = state->cookie;
-	event->context = follow_context(state, thread, call->direction, begins, now);
 	event->length = call->length;
 	event->direction = call->direction;
 	event->flags = flags;
@@ -282,6 +315,7 @@ static __always_inline void fill_data(struct hadal_data_event *event, struct soc
 	event->counter = number_of_call(state);
 	if (thread && controls.go_generation)
 		fill_goroutine(event, thread, call, task);
+	event->context = follow_context(event, state, thread, begins);
 }
 
 static __always_inline void read_message(struct message *message, struct task_state *thread, const struct call *call,
@@ -293,12 +327,13 @@ static __always_inline void read_message(struct message *message, struct task_st
 		*message = *call->message;
 		return;
 	}
-	regs = call->regs ? call->regs : entry_registers(task);
+	regs = call->regs ? call->regs : entry_registers(task, thread);
 	if (regs)
 		message_of_call(message, regs, task, thread, call->direction);
 }
 
-/* A short payload out of one buffer goes straight into the ring. */
+#if HADAL_LEVEL != HADAL_LEVEL_C
+/* A short payload out of one buffer goes straight into the ring. Level C does without: its verifiers have less patience. */
 struct short_record {
 	struct hadal_data_event event;
 	__u8 payload[HADAL_SHORT_PAYLOAD];
@@ -331,21 +366,19 @@ static __always_inline bool emit_short(struct socket_state *state, struct task_s
 	bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
 	return true;
 }
+#endif
 
 static __always_inline void emit_data(struct socket_state *state, const struct call *call)
 {
-	__u32 index = call->scratch;
-	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 	struct task_struct *task = current_task();
 	struct task_state *thread = task_state(task);
 	bool begins = state->last_direction != call->direction || is_datagram(state->transport);
 	bool unconnected = state->transport == HADAL_TRANSPORT_UDP && !(state->ports & 0xffff);
 	struct message message = {};
+	__u32 flags = 0, index = call->scratch;
+	struct scratch *scratch;
 	__u64 want, captured;
-	__u32 flags = 0;
 
-	if (!scratch)
-		return;
 	/* A stream that turns round begins a new call, and so a new vector. */
 	if (thread && begins && !is_datagram(state->transport))
 		thread->vector = 0;
@@ -354,6 +387,7 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 		read_message(&message, thread, call, task);
 	flags |= message.flags;
 	state->last_direction = call->direction;
+#if HADAL_LEVEL != HADAL_LEVEL_C
 	if (is_short(&message, want)) {
 		state->run += want;
 		if (emit_short(state, thread, call, task, &message, want, begins, unconnected, flags))
@@ -361,12 +395,14 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 		/* Without room the event is made all the same: numbers go on. */
 		want = 0;
 	}
+#endif
+	scratch = bpf_map_lookup_elem(&scratches, &index);
+	if (!scratch)
+		return;
 	fill_data(&scratch->event, state, thread, call, task, begins, flags);
 	if (unconnected)
 		fill_peer(&scratch->event, call, message.peer);
-	captured = copy_payload(&message, index, scratch, want);
-	if (captured > HADAL_MAX_PAYLOAD)
-		captured = 0;
+	captured = copy_payload(&message, index, want);
 	state->run += captured;
 	scratch->event.captured = captured;
 	if (captured)
@@ -390,7 +426,7 @@ static __always_inline bool is_shed(const struct socket_state *state, __u32 tran
 		return true;
 	}
 	if (controls.shed_unimportant &&
-	    (transport >= HADAL_TRANSPORT_UNIX_STREAM || (state && state->policy == HADAL_POLICY_COUNT))) {
+	    (is_unix(transport) || (state && state->policy == HADAL_POLICY_COUNT))) {
 		count(HADAL_COUNTER_SOCKET_SHED);
 		return true;
 	}
@@ -414,7 +450,7 @@ static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u
 	if (state->last_direction != call->direction)
 		refresh_policy(state);
 	if (!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk)))
-		announce(state, sk, 0);
+		announce(state, sk, 0, call->scratch);
 	if (state->policy == HADAL_POLICY_IGNORE) {
 		if (call->length)
 			count(HADAL_COUNTER_IGNORED);

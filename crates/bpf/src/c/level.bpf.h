@@ -16,6 +16,11 @@
 #include <bpf/bpf_core_read.h>
 #include <hadal/event.h>
 
+#if HADAL_LEVEL == HADAL_LEVEL_A
+/* Kernel 6.2 and newer: a pointer of another type, to read through. Costs no call. */
+extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
+#endif
+
 /* READ(pointer, member, member of what that points to, …) */
 #if HADAL_LEVEL == HADAL_LEVEL_C
 #define READ(...) BPF_CORE_READ(__VA_ARGS__)

@@ -24,39 +24,36 @@ static __always_inline struct sock *socket_of_descriptor(int descriptor)
 	return socket_of_file(file);
 }
 
-/* Verified on its own, so that the loop over messages stays small. `after` bytes were moved behind this message. */
-__noinline int one_message(__u64 sk, __u64 entry, __u64 registers, __u32 direction, __u32 after)
-{
-	struct user_mmsghdr header;
-	struct message message = { .address = entry, .shape = BUFFER_MSGHDR };
-	struct call call = {
-		.sk = (struct sock *)sk, .regs = (struct pt_regs *)registers, .message = &message, .direction = direction & 1,
-		.scratch = direction & 1, .after = after,
-	};
+enum {
+	HOW_DIRECTION = 1,
+	HOW_NO_BUFFER = 2, /* the arguments name no buffer of this side */
+	HOW_DISCARDS = 4, /* MSG_TRUNC */
+};
 
-	if (bpf_probe_read_user(&header, sizeof(header), (void *)entry) || !resolve_header(&message)) {
-		count(HADAL_COUNTER_USER_COPY_FAILED);
-		return 0;
-	}
-	call.length = header.length;
-	record_call(&call);
-	return 0;
-}
-
-__noinline int one_call(__u64 sk, __u64 registers, __u64 length, __u32 how)
+/*
+ * One call, or one message of a vector if `entry` is its place there. Verified on its own, so that the loop over messages
+ * stays small. `lengths` holds its bytes and, above them, those that were moved behind it by the same system call.
+ */
+__noinline int one_call(__u64 sk, __u64 registers, __u64 lengths, __u32 how, __u64 entry)
 {
-	struct message message = {};
 	struct pt_regs *regs = (struct pt_regs *)registers;
+	struct message message = {};
 	struct call call = {
-		.sk = (struct sock *)sk, .regs = regs, .message = &message, .length = length, .direction = how & 1,
-		.scratch = how & 1,
+		.sk = (struct sock *)sk, .regs = regs, .message = &message, .length = lengths, .after = lengths >> 32,
+		.direction = how & HOW_DIRECTION, .scratch = how & HOW_DIRECTION,
 	};
 
-	message_of_call(&message, regs, current_task(), 0, call.direction);
-	/* splice names two files; the other end is known to the caller only. */
-	if (how & 2)
+	if (entry) {
+		message.address = entry;
+		message.shape = BUFFER_MSGHDR;
+		if (!resolve_header(&message))
+			count(HADAL_COUNTER_USER_COPY_FAILED);
+	} else {
+		message_of_call(&message, regs, current_task(), 0, call.direction);
+	}
+	if (how & HOW_NO_BUFFER)
 		message.shape = BUFFER_NONE;
-	if (how & 4)
+	if (how & HOW_DISCARDS)
 		call.discards = is_tcp(call.sk);
 	record_call(&call);
 	return 0;
@@ -79,8 +76,10 @@ static __always_inline void for_each_message(struct sock *sk, __u64 vector, __u6
 	for (int i = 0; i < MAX_MESSAGES && i < messages; i++)
 		after += length_of_message(vector, i);
 	for (int i = 0; i < MAX_MESSAGES && i < messages; i++) {
-		after -= length_of_message(vector, i);
-		one_message((__u64)sk, vector + i * sizeof(struct user_mmsghdr), registers, direction, after);
+		__u64 length = length_of_message(vector, i);
+
+		after -= length;
+		one_call((__u64)sk, registers, (__u64)after << 32 | length, direction, vector + i * sizeof(struct user_mmsghdr));
 	}
 	if (messages > MAX_MESSAGES)
 		count(HADAL_COUNTER_VECTOR_CUT);
@@ -129,7 +128,7 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 		/* From a socket into a pipe; the way into a socket is the one below. */
 		sk = socket_of_descriptor(SYSCALL_ARG1(regs));
 		if (sk)
-			one_call((__u64)sk, registers, result, HADAL_INGRESS | 2);
+			one_call((__u64)sk, registers, (__u32)result, HADAL_INGRESS | HOW_NO_BUFFER, 0);
 		sk = socket_of_descriptor(SYSCALL_ARG3(regs));
 	} else {
 		sk = socket_of_descriptor(SYSCALL_ARG1(regs));
@@ -137,7 +136,8 @@ int BPF_PROG(sys_exit, struct pt_regs *regs, long result)
 	if (!sk)
 		return 0;
 	if (nr != NR_SENDMMSG && nr != NR_RECVMMSG) {
-		one_call((__u64)sk, registers, result, direction | (nr == NR_SPLICE ? 2 : 0) | (flags & MSG_TRUNC ? 4 : 0));
+		one_call((__u64)sk, registers, (__u32)result,
+			 direction | (nr == NR_SPLICE ? HOW_NO_BUFFER : 0) | (flags & MSG_TRUNC ? HOW_DISCARDS : 0), 0);
 		return 0;
 	}
 	for_each_message(sk, SYSCALL_ARG2(regs), registers, direction, result);

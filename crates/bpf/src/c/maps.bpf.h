@@ -42,6 +42,7 @@ struct task_state {
 	__u64 vector; /* of messages being sent or received one by one */
 	__u64 send_socket; /* a send under way: its socket, first byte and start */
 	__u64 send_start_ns;
+	__u64 registers; /* where those of its system calls lie, once asked for */
 	__u32 send_seq;
 	__u32 vector_next;
 	__u32 go_generation;
@@ -56,7 +57,7 @@ struct scratch {
 };
 
 /* Programs that may interrupt each other do not share a scratch; a program never interrupts itself. */
-enum { SCRATCH_RECEIVE, SCRATCH_SEND, SCRATCH_URING, SCRATCH_LEVEL_B, SCRATCH_LAST = SCRATCH_LEVEL_B + 12 };
+enum { SCRATCH_RECEIVE, SCRATCH_SEND, SCRATCH_URING, SCRATCH_STATE, SCRATCH_LEVEL_B, SCRATCH_LAST = SCRATCH_LEVEL_B + 12 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -121,11 +122,30 @@ struct {
 	__type(value, struct hadal_go_layout);
 } go_processes SEC(".maps");
 
+struct goroutine {
+	__u64 number;
+	__u32 pid;
+	__u32 reserved;
+};
+
+/* Contexts of goroutines: many share a thread, and each may change it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct goroutine);
+	__type(value, __u64);
+} goroutines SEC(".maps");
+
+/* Indexed by enum hadal_counter. */
+struct counts {
+	__u64 value[HADAL_COUNTER_LAST];
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, HADAL_COUNTER_LAST);
+	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u64);
+	__type(value, struct counts);
 } counters SEC(".maps");
 
 struct {
@@ -137,10 +157,11 @@ struct {
 
 static __always_inline void count(__u32 counter)
 {
-	__u64 *value = bpf_map_lookup_elem(&counters, &counter);
+	__u32 zero = 0;
+	struct counts *counts = bpf_map_lookup_elem(&counters, &zero);
 
-	if (value)
-		*value += 1;
+	if (counts)
+		counts->value[counter] += 1;
 }
 
 /* What user space decided about a socket; PREFIX if nothing. */

@@ -28,6 +28,11 @@ static __always_inline bool is_tcp(const struct sock *sk)
 	return transport_of(sk) == HADAL_TRANSPORT_TCP;
 }
 
+static __always_inline bool is_unix(__u32 transport)
+{
+	return transport == HADAL_TRANSPORT_UNIX_STREAM || transport == HADAL_TRANSPORT_UNIX_DATAGRAM;
+}
+
 static __always_inline bool is_datagram(__u32 transport)
 {
 	return transport == HADAL_TRANSPORT_UDP || transport == HADAL_TRANSPORT_UNIX_DATAGRAM;
@@ -212,24 +217,30 @@ static __always_inline struct task_state *task_state(struct task_struct *task)
 }
 #endif
 
-static __always_inline void announce(struct socket_state *state, struct sock *sk, __u32 connect_us)
+/* Made in a scratch: the stack has no room for it. */
+static __always_inline void announce(struct socket_state *state, struct sock *sk, __u32 connect_us, __u32 index)
 {
-	struct hadal_socket_event event = {};
+	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
+	struct hadal_socket_event *event;
 
+	if (!scratch)
+		return;
+	event = (struct hadal_socket_event *)scratch->payload;
+	__builtin_memset(event, 0, sizeof(*event));
 	name_socket(state, sk);
-	fill_header(&event.header, HADAL_EVENT_SOCKET, current_task(), bpf_ktime_get_ns());
+	fill_header(&event->header, HADAL_EVENT_SOCKET, current_task(), bpf_ktime_get_ns());
 	/* A handshake ends in softirq, on some other task's back. */
-	event.header.pid = state->owner;
-	event.role = state->role;
-	fill_socket(&event, sk, state->cookie);
-	event.policy = state->policy;
-	event.connect_us = connect_us;
-	event.from_start = state->from_start;
-	event.send_seq = state->send_seq;
-	event.receive_seq = state->receive_seq;
+	event->header.pid = state->owner;
+	event->role = state->role;
+	fill_socket(event, sk, state->cookie);
+	event->policy = state->policy;
+	event->connect_us = connect_us;
+	event->from_start = state->from_start;
+	event->send_seq = state->send_seq;
+	event->receive_seq = state->receive_seq;
 	state->ports = ports_of(sk);
 	/* Without room it is tried again with the next call. */
-	state->announced = emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);
+	state->announced = emit(event, sizeof(*event), HADAL_COUNTER_RING_FULL_OTHER);
 }
 
 /* The running process connects, listens or makes the first call: it owns the socket, and may be one of ours. */

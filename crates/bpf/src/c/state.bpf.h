@@ -24,7 +24,7 @@ static __always_inline void on_listen(struct sock *sk)
 	if (!state)
 		return;
 	meet_owner(state);
-	announce(state, sk, 0);
+	announce(state, sk, 0, SCRATCH_STATE);
 }
 
 /* At the end of the handshake nothing was sent or read yet. */
@@ -53,7 +53,7 @@ static __always_inline void on_established(struct sock *sk, int old_state)
 		note_start(state, sk);
 		connect_us = (bpf_ktime_get_ns() - state->syn_sent_ns) / 1000;
 		/* The local port and address are only sure now. */
-		announce(state, sk, connect_us ? connect_us : 1);
+		announce(state, sk, connect_us ? connect_us : 1, SCRATCH_STATE);
 		return;
 	}
 	/* Accepted. Softirq runs on some other task's back, so who owns it is learned at the first socket call. */

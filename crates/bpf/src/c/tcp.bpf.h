@@ -5,10 +5,6 @@
 
 #include "maps.bpf.h"
 
-#if HADAL_LEVEL == HADAL_LEVEL_A
-extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
-#endif
-
 static __always_inline struct tcp_sock *tcp_of(struct sock *sk)
 {
 #if HADAL_LEVEL == HADAL_LEVEL_A

@@ -99,9 +99,7 @@ int BPF_PROG(io_uring_complete, void *ring, struct io_kiocb *request)
 	event->cookie = cookie;
 	event->length = length;
 	event->direction = direction;
-	captured = copy_payload(&message, index, scratch, want);
-	if (captured > HADAL_MAX_PAYLOAD)
-		captured = 0;
+	captured = copy_payload(&message, index, want);
 	event->captured = captured;
 	emit(event, sizeof(*event) + captured, HADAL_COUNTER_RING_FULL_OTHER);
 	return 0;

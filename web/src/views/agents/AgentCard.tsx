@@ -54,12 +54,13 @@ function Losses({ agent, when }: { agent: Agent; when: string }) {
 
 /** What the closed card must already say. */
 function Summary({ agent }: { agent: Agent }) {
-  const { lost, unlogged } = missingOf(agent.loss);
+  const { lost, unlogged, inPart } = missingOf(agent.loss);
   const lacking = agent.capabilities.filter((c) => c.state !== 'ok').length;
   return (
     <span className="agent-notes">
       {lost > 0 && <span className="chip slow">{count(lost)} lost</span>}
       {unlogged > 0 && <span className="chip" title="Counted, but missing in the list of requests">{count(unlogged)} not logged</span>}
+      {inPart > 0 && <span className="chip" title="Counted, but payload or order is not known in full">{count(inPart)} in part</span>}
       {agent.shedding !== '' && <span className="chip slow" title="Left out to stay inside the CPU budget (cpu_percent)">sheds {agent.shedding}</span>}
       {lacking > 0 && <span className="chip slow">{lacking} of {agent.capabilities.length} capabilities lacking</span>}
     </span>

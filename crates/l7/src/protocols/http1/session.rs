@@ -90,6 +90,7 @@ impl Parser for Http1 {
     }
 
     fn resync(&mut self, direction: Direction, bytes: &[u8]) -> Option<usize> {
+        self.side(direction).scanned = 0;
         parser::find_start(direction, bytes)
     }
 
