@@ -46,7 +46,7 @@ static __always_inline void refresh_policy(struct socket_state *state)
 	if (state->policy == HADAL_POLICY_IGNORE || state->policy == HADAL_POLICY_COUNT)
 		return;
 	state->policy = decided_policy(state->cookie, state->policy);
-	if (state->policy == HADAL_POLICY_ANNOUNCE) {
+	if (unlikely(state->policy == HADAL_POLICY_ANNOUNCE)) {
 		state->announced = 0;
 		state->policy = HADAL_POLICY_PREFIX;
 	}
@@ -187,13 +187,13 @@ static __always_inline void fill_sequence(struct hadal_data_event *event, struct
 		end = add_bytes(state, direction, call->length);
 	}
 	event->seq = end - call->length;
-	if (!state->met[direction]) {
+	if (unlikely(!state->met[direction])) {
 		state->next[direction] = end;
 		state->met[direction] = 1;
 		return;
 	}
 	event->skipped = event->seq - move_end(&state->next[direction], end);
-	if ((__s32)event->skipped < 0 && !(event->flags & HADAL_FLAG_ORDERED)) {
+	if (unlikely((__s32)event->skipped < 0) && !(event->flags & HADAL_FLAG_ORDERED)) {
 		event->flags |= HADAL_FLAG_OVERLAP;
 		count(HADAL_COUNTER_OVERLAPS);
 	}
@@ -246,7 +246,7 @@ static __always_inline __u64 wanted_payload(struct socket_state *state, const st
 
 	if (want > call->length)
 		want = call->length;
-	if (shed && want > shed) {
+	if (unlikely(shed && want > shed)) {
 		want = shed;
 		*flags |= HADAL_FLAG_SHED;
 		count(HADAL_COUNTER_PAYLOAD_SHED);
@@ -313,7 +313,7 @@ static __always_inline void fill_data(struct hadal_data_event *event, struct soc
 	}
 	fill_sequence(event, state, thread, call, tcp);
 	event->counter = number_of_call(state);
-	if (thread && controls.go_generation)
+	if (unlikely(thread && controls.go_generation))
 		fill_goroutine(event, thread, call, task);
 	event->context = follow_context(event, state, thread, begins);
 }
@@ -354,7 +354,7 @@ static __always_inline bool emit_short(struct socket_state *state, struct task_s
 	if (!record)
 		return false;
 	fill_data(&record->event, state, thread, call, task, begins, flags);
-	if (unconnected)
+	if (unlikely(unconnected))
 		fill_peer(&record->event, call, message->peer);
 	barrier_var(want);
 	if (want <= HADAL_SHORT_PAYLOAD && !bpf_probe_read_user(record->payload, want, (void *)message->address)) {
@@ -400,7 +400,7 @@ static __always_inline void emit_data(struct socket_state *state, const struct c
 	if (!scratch)
 		return;
 	fill_data(&scratch->event, state, thread, call, task, begins, flags);
-	if (unconnected)
+	if (unlikely(unconnected))
 		fill_peer(&scratch->event, call, message.peer);
 	captured = copy_payload(&message, index, want);
 	state->run += captured;
@@ -438,26 +438,27 @@ static __always_inline struct socket_state *recorded_socket(struct sock *sk, __u
 {
 	struct socket_state *state = socket_state(sk);
 
-	if (is_shed(state, transport))
+	if (unlikely(is_shed(state, transport)))
 		return 0;
-	if (!state)
+	if (unlikely(!state)) {
 		state = new_socket_state(sk, HADAL_ROLE_UNKNOWN);
-	if (!state)
-		return 0;
-	if (!state->owner)
+		if (!state)
+			return 0;
+	}
+	if (unlikely(!state->owner))
 		meet_owner(state);
 	name_socket(state, sk);
 	if (state->last_direction != call->direction)
 		refresh_policy(state);
-	if (!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk)))
+	if (unlikely(!state->announced || (transport == HADAL_TRANSPORT_UDP && state->ports != ports_of(sk))))
 		announce(state, sk, 0, call->scratch);
-	if (state->policy == HADAL_POLICY_IGNORE) {
+	if (unlikely(state->policy == HADAL_POLICY_IGNORE)) {
 		if (call->length)
 			count(HADAL_COUNTER_IGNORED);
 		return 0;
 	}
 	/* Bytes of a socket that nobody knows say nothing. */
-	if (!state->announced) {
+	if (unlikely(!state->announced)) {
 		if (call->length)
 			count(HADAL_COUNTER_UNANNOUNCED);
 		return 0;

@@ -21,6 +21,9 @@
 extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 #endif
 
+/* Rare paths lie apart: what every call runs through should fit in few cache lines. */
+#define COLD static __attribute__((noinline))
+
 /* READ(pointer, member, member of what that points to, …) */
 #if HADAL_LEVEL == HADAL_LEVEL_C
 #define READ(...) BPF_CORE_READ(__VA_ARGS__)

@@ -218,13 +218,13 @@ static __always_inline struct task_state *task_state(struct task_struct *task)
 #endif
 
 /* Made in a scratch: the stack has no room for it. */
-static __always_inline void announce(struct socket_state *state, struct sock *sk, __u32 connect_us, __u32 index)
+COLD int announce(struct socket_state *state, struct sock *sk, __u32 connect_us, __u32 index)
 {
 	struct scratch *scratch = bpf_map_lookup_elem(&scratches, &index);
 	struct hadal_socket_event *event;
 
 	if (!scratch)
-		return;
+		return 0;
 	event = (struct hadal_socket_event *)scratch->payload;
 	__builtin_memset(event, 0, sizeof(*event));
 	name_socket(state, sk);
@@ -241,6 +241,7 @@ static __always_inline void announce(struct socket_state *state, struct sock *sk
 	state->ports = ports_of(sk);
 	/* Without room it is tried again with the next call. */
 	state->announced = emit(event, sizeof(*event), HADAL_COUNTER_RING_FULL_OTHER);
+	return 0;
 }
 
 /* The running process connects, listens or makes the first call: it owns the socket, and may be one of ours. */
