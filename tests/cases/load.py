@@ -47,7 +47,8 @@ class Load:
         self.agent = self.hadal.child("agent")
         self.start = memory(self.agent)[0]
         self.ports = [int(port) for port in self.serve(servers)]
-        self.lost = self.losses()
+        self.made = 0
+        self.before = self.losses()
 
     def program(self, name, *arguments):
         binary = self.t.work / name
@@ -70,10 +71,9 @@ class Load:
         rows = self.hadal.sql("SELECT cause, sum(count) AS n FROM loss GROUP BY cause", "hadal")
         return {row["cause"]: row["n"] for row in rows}
 
-    def newly_lost(self):
-        """Losses since the last call, by cause."""
-        before, self.lost = self.lost, self.losses()
-        since = {cause: count - before.get(cause, 0) for cause, count in self.lost.items()}
+    def lost(self):
+        """Losses since the start, by cause."""
+        since = {cause: count - self.before.get(cause, 0) for cause, count in self.losses().items()}
         return {cause: count for cause, count in since.items() if count}
 
     def counted(self, ports):
@@ -99,16 +99,19 @@ class Load:
         check(peak <= limit, f"the agent used {mib(peak)} in {what}, now {mib(now)}; at the start {mib(self.start)}")
         return now, peak
 
-    def accounts(self, what, made, before=None):
-        """What is not in the metrics is in the ledger of losses."""
+    def accounts(self, what, made):
+        """So many more requests were made; what is not in the metrics is in the ledger of losses.
+
+        Both are of all loads until now: a request whose connection's end was lost comes when all sockets are listed again.
+        """
+        self.made += made
         found = self.settled()
-        lost = self.newly_lost()
+        lost = self.lost()
+        explained = sum(lost.get(cause, 0) for cause in MISSING)
         for point, count in found.items():
-            count -= (before or {}).get(point, 0)
-            missing = made - count
-            explained = sum(lost.get(cause, 0) for cause in MISSING)
-            check(missing >= 0, f"{what}: {made} requests made, {count} counted at {point} ({lost})")
-            check(missing <= explained, f"{what}: {missing} of {made} requests missing at {point}, only {explained} lost: {lost}")
+            missing = self.made - count
+            check(missing >= 0, f"{what}: {self.made} requests made, {count} counted at {point} ({lost})")
+            check(missing <= explained, f"{what}: {missing} of {self.made} missing at {point}, only {explained} lost: {lost}")
         self.say(what, made, found, lost)
         return found, lost
 
@@ -135,7 +138,7 @@ def test_short(t):
     time.sleep(LINGER_SECONDS)
     before = load.lives("100 000 connections")[0]
     load.run("short", 20_000, 4500, *load.ports)
-    load.accounts("20 000 more", 20_000, before=found)
+    load.accounts("20 000 more", 20_000)
     time.sleep(LINGER_SECONDS)
     after = load.lives("20 000 more")[0]
     check(after <= before + SLACK, f"memory grows: {mib(before)} after 100 000 connections, {mib(after)} after 20 000 more")
@@ -162,7 +165,7 @@ def test_open(t):
     os.kill(program.pid, signal.SIGUSR1)
     equal(program.wait(30), 0, "exit code of hold")
     asked = json.loads(program.output().splitlines()[-1])["asked"]
-    load.accounts("a sample of them", asked, before=first)
+    load.accounts("a sample of them", asked)
     check(sum(first.values()) >= 20_000, f"a table of 65 536 sockets has recorded only {first}")
     load.lives("50 000 open connections")
     load.goes_on("50 000 open connections")
@@ -174,7 +177,7 @@ def test_processes(t):
     made = load.run("forks", 20, 500, load.ports[0])
     equal(made["failed"], 0, "processes that failed")
     check(made["requests"] >= 8000, f"only {made['requests']} processes in 20 s")
-    found, _ = load.accounts("processes", made["requests"])
+    load.accounts("processes", made["requests"])
     clients = load.hadal.sql(
         f"SELECT process_name_0 AS client, count() AS n FROM l7_flow_log WHERE server_port = {load.ports[0]} AND "
         "observation_point = 'c-p' GROUP BY client"
@@ -182,7 +185,7 @@ def test_processes(t):
     equal([row["client"] for row in clients], ["forks"], "who asked")
     load.lives("processes")
     made = load.run("threads", 2, 5000, load.ports[1])
-    load.accounts("threads", made["requests"], before=found)
+    load.accounts("threads", made["requests"])
     load.lives("threads")
     load.goes_on("processes and threads")
 
@@ -191,16 +194,15 @@ def test_garbage(t):
     """Heads of 1 MiB, heads and lines without end, more half heads than there may be bytes in hand; then random datagrams
     from 100 000 addresses to one socket, which leave room for others in the table of sockets."""
     load = Load(t, config=f"[agent]\nmax_buffered_bytes = {BUFFERED}\n")
-    found = {}
     for kind in ("long", "endless"):
         load.run("heads", kind, 100, 1 << 20, *load.ports)
-        found, _ = load.accounts(f"{kind} heads", 100, before=found)
+        load.accounts(f"{kind} heads", 100)
     load.run("heads", "inline", 100, 1 << 20, *load.ports)
     load.run("heads", "half", 4000, 12_000, *load.ports)
     lost = wait_for("bytes given up", lambda: load.losses().get("stream_buffer_full"), 15)
-    load.say("half heads", lost, load.newly_lost())
+    load.say("half heads", lost, load.lost())
     load.lives("heads", load.start + RINGS + BUFFERED + 2 * SLACK)
     sent = load.run("datagrams", 100_000, 2)
     load.lives("datagrams")
-    load.say("datagrams", sent, load.newly_lost())
+    load.say("datagrams", sent, load.lost())
     load.goes_on("garbage")
