@@ -89,8 +89,8 @@ pub struct Pipeline {
     logged: usize,
     requests: u64,
     output: Output,
-    /// Connections with requests or segments that wait.
-    waiting: Set<u64>,
+    /// Connections with requests or segments that wait, and some where nothing waits any more.
+    waiting: Vec<u64>,
     /// What all connections hold, and may hold.
     held_bytes: usize,
     max_buffered_bytes: usize,
@@ -130,7 +130,7 @@ impl Pipeline {
             logged: 0,
             requests: 0,
             output: Output::default(),
-            waiting: Set::default(),
+            waiting: Vec::new(),
             held_bytes: 0,
             max_buffered_bytes: config.max_buffered_bytes,
             no_room_until_us: 0,
@@ -323,7 +323,7 @@ impl Pipeline {
     /// The socket of an event: itself, or the one that stands for the peer of an unconnected one.
     fn socket_of(&mut self, event: &abi::DataEvent, time_us: u64) -> Option<u64> {
         if event.peer_port == 0 {
-            return self.sockets.get(event.cookie).map(|_| event.cookie);
+            return Some(event.cookie);
         }
         let peer = (event.peer_address, event.peer_port);
         self.make_room(time_us);
@@ -368,7 +368,7 @@ impl Pipeline {
         if key != event.cookie && self.sockets.judge_peer(event.cookie, key, is_known, is_unknown) {
             self.decisions.push(Decision::Socket(event.cookie, Policy::Count));
         }
-        self.note_waiting(key);
+        self.follow(key);
         self.drain(key);
         self.bound_held();
     }
@@ -385,6 +385,7 @@ impl Pipeline {
         let origin = self.origin_of(&event.header);
         if let Some(socket) = self.sockets.get_mut(event.cookie).filter(|socket| !socket.ignored) {
             socket.connection.close(false, origin, &mut self.output);
+            self.follow(event.cookie);
             self.drain(event.cookie);
         }
     }
@@ -409,8 +410,8 @@ impl Pipeline {
         }
         socket.connection.finish(origin, &mut self.output);
         socket.traffic.closed += 1;
+        self.follow(cookie);
         self.drain(cookie);
-        self.waiting.remove(&cookie);
         self.sockets.close(cookie, origin.time_us);
     }
 
@@ -418,21 +419,12 @@ impl Pipeline {
         Origin { time_us: self.time_us(header), pid: header.pid, tid: header.tid, ..Origin::default() }
     }
 
-    fn note_waiting(&mut self, cookie: u64) {
-        if self.sockets.get(cookie).is_some_and(|socket| socket.connection.is_waiting()) {
-            self.waiting.insert(cookie);
-        } else {
-            self.waiting.remove(&cookie);
-        }
-    }
-
     /// Turns finished sessions of a connection into metrics and log rows.
     fn drain(&mut self, cookie: u64) {
-        self.note_held(cookie);
-        for (cause, count) in self.output.losses.iter().collect::<Vec<_>>() {
-            self.count_loss(cause, count);
+        if !self.output.losses.is_empty() {
+            let losses = std::mem::take(&mut self.output.losses);
+            losses.iter().for_each(|(cause, count)| self.count_loss(cause, count));
         }
-        self.output.losses = hadal_flow::Losses::default();
         if self.output.sessions.is_empty() {
             return;
         }
@@ -464,10 +456,9 @@ impl Pipeline {
             return self.count_loss(LossCause::LogShed, 1);
         }
         self.logged += 1;
+        let peer_pid = self.peer_pid(cookie);
         let Some(socket) = self.sockets.get(cookie) else { return };
         let is_client = edge.point == ObservationPoint::ClientProcess;
-        let peer_pid =
-            self.sockets.peer_of(socket, cookie).and_then(|peer| self.sockets.get(peer)).map_or(0, |peer| peer.pid);
         let (client, server) = if is_client { (socket.local, socket.remote) } else { (socket.remote, socket.local) };
         self.log.push(&L7Row {
             time: second,
@@ -506,12 +497,12 @@ impl Pipeline {
     /// Lets requests time out and closes holes; several times per second.
     pub fn expire(&mut self, now_us: u64) {
         self.release_held(now_us);
-        for cookie in self.waiting.iter().copied().collect::<Vec<_>>() {
+        for cookie in self.take_waiting() {
             if let Some(socket) = self.sockets.get_mut(cookie) {
                 socket.connection.expire(now_us, &mut self.output);
             }
+            self.follow(cookie);
             self.drain(cookie);
-            self.note_waiting(cookie);
         }
     }
 

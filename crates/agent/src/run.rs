@@ -29,6 +29,9 @@ const STATUS_SECONDS: u64 = 2;
 /// Events read before anything else is done, and at the end, when others may still be coming.
 const MOST_EVENTS: usize = 4096;
 const MOST_AT_END: usize = 1 << 18;
+/// Events that are read at once if the interval is too long for so few, and how often at most.
+const EVENTS_AT_ONCE: u32 = 400;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// How long freed memory is kept.
 const RELEASE_MEMORY: Duration = Duration::from_secs(60);
 /// How long between two lists of all sockets while there are some whose end no event tells.
@@ -230,15 +233,16 @@ impl Capture {
         let interval = Duration::from_millis(self.config.read_interval_ms.clamp(1, 100));
         let mut report = Report::new(&self.config);
         let (mut next_expire, mut next_tick) = (Instant::now(), Instant::now() + Duration::from_secs(1));
-        let mut has_more = false;
+        let mut pause = interval;
+        let mut last_read = Instant::now();
         while !*self.stop.borrow() {
-            if !has_more {
-                std::thread::sleep(interval);
-            }
+            std::thread::sleep(pause);
             // In parts: what is due by time is due also when events come as fast as they are handled.
-            has_more = reader.consume(MOST_EVENTS) == MOST_EVENTS;
-            apply(bpf, pipeline.borrow_mut().take_decisions());
+            let read = reader.consume(MOST_EVENTS);
             let now = Instant::now();
+            pause = pause_after(read, now.duration_since(last_read), interval);
+            last_read = now;
+            apply(bpf, pipeline.borrow_mut().take_decisions());
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
                 report.events += received.take();
@@ -353,6 +357,16 @@ impl Capture {
         let dropped = self.outbox.send(outgoing);
         pipeline.count_loss(LossCause::QueueFull, dropped);
     }
+}
+
+/// How long to sleep after so many events were read in so long a time. Many at once would keep a CPU from whoever waits for
+/// it: a busy server on the next one runs out of requests if its client cannot run for a millisecond.
+fn pause_after(read: usize, took: Duration, interval: Duration) -> Duration {
+    if read == MOST_EVENTS {
+        return Duration::ZERO;
+    }
+    let until_enough = took * EVENTS_AT_ONCE / u32::try_from(read.max(1)).unwrap_or(u32::MAX);
+    until_enough.clamp(SHORTEST_PAUSE, interval)
 }
 
 /// Ourselves first, so that nothing of ours is recorded; then the sockets that exist.

@@ -66,8 +66,12 @@ pub(crate) struct Socket {
     /// Entity of the other end, once it is a process.
     pub(crate) peer: Option<u64>,
     pub(crate) connection: Connection,
+    /// Key of the other end, if it was found on this host.
+    pub(crate) peer_key: Option<u64>,
     /// Bytes that it holds, when it was last looked at.
     pub(crate) held: usize,
+    /// It is in the list of those where something waits.
+    pub(crate) is_listed: bool,
     /// What the kernel was told.
     pub(crate) policy: Policy,
     /// Not to be recorded.
@@ -108,7 +112,9 @@ impl Socket {
             entity: None,
             peer: None,
             connection: Connection::new(role, kind_of(transport), Arc::clone(settings)),
+            peer_key: None,
             held: 0,
+            is_listed: false,
             policy: Policy::Prefix,
             ignored: false,
             met_us: now_us,
@@ -251,7 +257,9 @@ impl Sockets {
             ..Socket::new(space, (local, remote), pid, role, settings, now_us)
         };
         match known {
-            Some(known) => (socket.connection, socket.held) = (known.connection, known.held),
+            Some(known) => {
+                (socket.connection, socket.held, socket.is_listed) = (known.connection, known.held, known.is_listed);
+            }
             None if event.from_start != 0 => {
                 socket.connection.start_at(true, event.send_seq);
                 socket.connection.start_at(false, event.receive_seq);

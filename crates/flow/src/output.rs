@@ -70,6 +70,8 @@ impl Session {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
     counts: [u64; LossCause::ALL.len()],
+    /// Whether there are some: asked after each event.
+    any: bool,
 }
 
 impl Losses {
@@ -77,7 +79,13 @@ impl Losses {
     pub fn add(&mut self, cause: LossCause) {
         if let Some(count) = self.counts.get_mut(cause as usize) {
             *count += 1;
+            self.any = true;
         }
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        !self.any
     }
 
     /// How often this was the cause.

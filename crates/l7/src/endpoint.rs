@@ -14,7 +14,7 @@ const MIN_TOKEN: usize = 16;
 
 /// The endpoint of a path: `/cart/7/items?x=1` becomes `/cart/{}/items`.
 pub fn cluster(path: &str) -> String {
-    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let path = until(path, |byte| matches!(byte, b'?' | b'#'));
     let mut endpoint = String::with_capacity(path.len().min(MAX_LENGTH));
     for (depth, segment) in path.split('/').enumerate() {
         if depth > 0 {
@@ -25,11 +25,17 @@ pub fn cluster(path: &str) -> String {
             break;
         }
         // Path parameters (`;jsessionid=…`) identify a session and not an endpoint.
-        let segment = segment.split(';').next().unwrap_or_default();
+        let segment = until(segment, |byte| byte == b';');
         endpoint.push_str(if is_variable(segment) { "{}" } else { segment });
     }
     crate::text::truncate(&mut endpoint, MAX_LENGTH);
     endpoint
+}
+
+/// What is before the first such byte, an ASCII one.
+fn until(text: &str, ends: impl Fn(u8) -> bool) -> &str {
+    let end = text.bytes().position(ends);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 /// Whether a path segment looks like an id and not like a name.

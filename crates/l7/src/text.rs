@@ -1,14 +1,21 @@
 //! Bytes from the wire as bounded text.
 
+use std::borrow::Cow;
+
 /// At most `max` bytes of text; what is not UTF-8 becomes `U+FFFD`.
 pub(crate) fn text(bytes: &[u8], max: usize) -> String {
+    borrowed(bytes, max).into_owned()
+}
+
+/// The same, without a copy if it is UTF-8.
+pub(crate) fn borrowed(bytes: &[u8], max: usize) -> Cow<'_, str> {
     let kept = bytes.get(..max).unwrap_or(bytes);
     match std::str::from_utf8(kept) {
-        Ok(text) => text.to_owned(),
+        Ok(text) => Cow::Borrowed(text),
         Err(error) if error.error_len().is_none() && kept.len() < bytes.len() => {
-            text(kept.get(..error.valid_up_to()).unwrap_or_default(), max)
+            borrowed(kept.get(..error.valid_up_to()).unwrap_or_default(), max)
         }
-        Err(_) => lossy(kept, max),
+        Err(_) => Cow::Owned(lossy(kept, max)),
     }
 }
 

@@ -8,6 +8,8 @@ use crate::text::{text, trim};
 /// The header values that may carry a context; empty if absent.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Carriers<'a> {
+    /// Whether there is any.
+    any: bool,
     pub(crate) traceparent: &'a [u8],
     pub(crate) sw8: &'a [u8],
     pub(crate) b3: &'a [u8],
@@ -36,11 +38,15 @@ impl<'a> Carriers<'a> {
             _ => return false,
         };
         *slot = value;
+        self.any = true;
         true
     }
 
     /// The context, if one of the carriers holds a valid one.
     pub(crate) fn context(&self, max_text: usize) -> Option<TraceContext> {
+        if !self.any {
+            return None;
+        }
         traceparent(self.traceparent)
             .or_else(|| sw8(self.sw8, max_text))
             .or_else(|| b3(self.b3))

@@ -18,8 +18,9 @@ impl Pipeline {
         }
         let is_client = socket.role()? == Role::Client;
         let server_port = if is_client { socket.remote.port() } else { socket.local.port() };
-        let own = self.own_entity(cookie, is_client)?;
-        let peer = self.peer_entity(cookie, is_client)?;
+        let (own, peer) = (socket.entity, socket.peer);
+        let own = own.or_else(|| self.own_entity(cookie, is_client))?;
+        let peer = peer.or_else(|| self.peer_entity(cookie, is_client))?;
         let (client, server, point) = if is_client {
             (own, peer, ObservationPoint::ClientProcess)
         } else {
@@ -30,9 +31,6 @@ impl Pipeline {
 
     fn own_entity(&mut self, cookie: u64, is_client: bool) -> Option<u64> {
         let socket = self.sockets.get(cookie)?;
-        if let Some(entity) = socket.entity {
-            return Some(entity);
-        }
         let listener = if is_client { None } else { self.sockets.listener_of_local(socket) };
         let pid = if socket.pid != 0 { socket.pid } else { listener? };
         let (local, is_unix) = (socket.local.ip(), socket.is_unix());
@@ -48,9 +46,6 @@ impl Pipeline {
     /// The other end: a process of this host if there is one, else what its address stands for.
     fn peer_entity(&mut self, cookie: u64, peer_is_server: bool) -> Option<u64> {
         let socket = self.sockets.get(cookie)?;
-        if let Some(entity) = socket.peer {
-            return Some(entity);
-        }
         let (remote, is_unix, unix_peer) = (socket.remote.ip(), socket.is_unix(), socket.peer_pid);
         let kernel_cookie = socket.cookie(cookie);
         let listener = if peer_is_server { self.sockets.listener_of_remote(socket) } else { None };
@@ -77,6 +72,20 @@ impl Pipeline {
             self.sockets.get_mut(cookie)?.peer = Some(entity);
         }
         Some(entity)
+    }
+
+    /// Process at the other end, 0 if that is not on this host.
+    pub(super) fn peer_pid(&mut self, cookie: u64) -> u32 {
+        let Some(socket) = self.sockets.get(cookie) else { return 0 };
+        if let Some(peer) = socket.peer_key.and_then(|peer| self.sockets.get(peer)) {
+            return peer.pid;
+        }
+        let found = self.sockets.peer_of(socket, cookie);
+        let pid = found.and_then(|peer| self.sockets.get(peer)).map_or(0, |peer| peer.pid);
+        if let Some(socket) = self.sockets.get_mut(cookie) {
+            socket.peer_key = found;
+        }
+        pid
     }
 
     fn process_entity(&mut self, pid: u32) -> Option<u64> {

@@ -25,22 +25,34 @@ impl Pipeline {
     }
 
     fn forget(&mut self, key: u64, now_us: u64) {
-        if self.waiting.contains(&key) {
+        if self.sockets.get(key).is_some_and(|socket| socket.connection.is_waiting()) {
             self.count_loss(LossCause::ConnectionTableFull, 1);
         }
         self.close_at(key, Origin { time_us: now_us, ..Origin::default() });
-        self.waiting.remove(&key);
         self.count_connection(key, (now_us / 1_000_000) as u32);
         self.held_bytes -= self.sockets.forget(key);
     }
 
-    /// Notes what a connection holds now.
-    pub(super) fn note_held(&mut self, key: u64) {
-        if let Some(socket) = self.sockets.get_mut(key) {
-            let held = socket.connection.held_bytes();
-            self.held_bytes = self.held_bytes - socket.held + held;
-            socket.held = held;
+    /// Notes what a connection holds now, and whether something waits there.
+    pub(super) fn follow(&mut self, key: u64) {
+        let Some(socket) = self.sockets.get_mut(key) else { return };
+        let held = socket.connection.held_bytes();
+        self.held_bytes = self.held_bytes - socket.held + held;
+        socket.held = held;
+        if !socket.is_listed && socket.connection.is_waiting() {
+            socket.is_listed = true;
+            self.waiting.push(key);
         }
+    }
+
+    /// The connections where something may wait, each once; [`Pipeline::follow`] takes them up again.
+    pub(super) fn take_waiting(&mut self) -> Vec<u64> {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.retain(|&key| {
+            let socket = self.sockets.get_mut(key);
+            socket.is_some_and(|socket| std::mem::take(&mut socket.is_listed) && socket.connection.is_waiting())
+        });
+        waiting
     }
 
     /// If all connections together hold too many bytes, those that hold most give them up, until half of the room is free.
@@ -55,8 +67,8 @@ impl Pipeline {
             if let Some(socket) = self.sockets.get_mut(key) {
                 socket.connection.shed(&mut self.output);
             }
+            self.follow(key);
             self.drain(key);
-            self.note_waiting(key);
         }
     }
 }

@@ -5,7 +5,7 @@ use hadal_model::{L7Protocol, ResponseStatus};
 use super::parser::{Fields, RequestLine, StatusLine};
 use crate::contract::{Half, Message, Options, Origin};
 use crate::endpoint;
-use crate::text::{text, truncate};
+use crate::text::{borrowed, text, truncate};
 
 /// The message of a request head; its framing is for the session to fill in.
 pub(super) fn request(options: &Options, line: RequestLine<'_>, fields: &Fields<'_>, first: Origin) -> Message {
@@ -16,7 +16,7 @@ pub(super) fn request(options: &Options, line: RequestLine<'_>, fields: &Fields<
     message.request_type = text(line.method, max);
     message.request_domain = text(domain, max);
     message.request_resource = resource(options, line.target, &target);
-    message.endpoint = endpoint::cluster(&text(target.path, max));
+    message.endpoint = endpoint::cluster(&borrowed(target.path, max));
     message.attributes = attributes(
         &[
             ("user_agent", fields.user_agent),
@@ -128,8 +128,10 @@ fn status(code: u16) -> ResponseStatus {
 }
 
 fn attributes(fields: &[(&'static str, &[u8])], max_text: usize) -> Vec<(&'static str, String)> {
-    let present = fields.iter().filter(|(_, value)| !value.is_empty());
-    present.map(|&(name, value)| (name, unfold(text(value, max_text)))).collect()
+    let present = || fields.iter().filter(|(_, value)| !value.is_empty());
+    let mut attributes = Vec::with_capacity(present().count());
+    attributes.extend(present().map(|&(name, value)| (name, unfold(text(value, max_text)))));
+    attributes
 }
 
 /// A value that was continued on further lines, on one line.

@@ -242,6 +242,15 @@ impl Http1 {
                 }
                 Progress::Consumed(head)
             }
+            // Most bodies come with their head: no need to keep the message.
+            State::Body(Body::Length(left)) if left <= (chunk.bytes.len() - head) as u64 => {
+                let end = head + left as usize;
+                (side.state, side.fresh) = (State::Head, false);
+                message.length = end as u64;
+                message.last = chunk.origin_before(end);
+                out.push(message);
+                Progress::Consumed(end)
+            }
             State::Body(body) => {
                 side.pending = Some(Box::new(message));
                 if head < chunk.bytes.len() {
