@@ -65,6 +65,13 @@ pub struct Budget {
     pub cpus: f64,
 }
 
+impl Budget {
+    /// The share beyond which a stage begins.
+    fn of(&self, stage: Stage) -> f64 {
+        if stage == Stage::Metrics { self.hard_share } else { self.share }
+    }
+}
+
 /// Seconds over the budget before the next stage, and under it before the last one ends.
 const PATIENCE: u32 = 3;
 const RECOVERY: u32 = 10;
@@ -89,8 +96,7 @@ impl Governor {
     /// The stage after a second in which `cores` CPUs were used, agent and kernel programs together.
     pub fn observe(&mut self, cores: f64) -> Stage {
         let used = cores / self.budget.cpus.max(1.0);
-        let limit = if self.stage.next() == Stage::Metrics { self.budget.hard_share } else { self.budget.share };
-        let back = if self.stage == Stage::Metrics { self.budget.hard_share } else { self.budget.share };
+        let (limit, back) = (self.budget.of(self.stage.next()), self.budget.of(self.stage));
         self.over = if used > limit { self.over + 1 } else { 0 };
         self.under = if used < back * COMFORT { self.under + 1 } else { 0 };
         if self.over >= PATIENCE {

@@ -21,7 +21,7 @@ struct Executed {
     args: Vec<String>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Process {
     parent: u32,
     executed: Option<Rc<Executed>>,
@@ -47,7 +47,7 @@ impl Processes {
     /// A program was executed: what was known of the process is over, except who made it.
     pub(crate) fn executed(&mut self, pid: u32, parent: u32, filename: &str, args: Vec<String>) {
         let executed = Rc::new(Executed { executable: filename.to_owned(), args });
-        self.insert(pid, Process { parent, executed: Some(executed), facts: None, go_asked: false, exited_us: None });
+        self.insert(pid, Process { parent, executed: Some(executed), ..Process::default() });
     }
 
     /// A process was made: it is what its parent is, until it executes something.
@@ -57,8 +57,7 @@ impl Processes {
             parent,
             executed: inherited.and_then(|process| process.executed.clone()),
             facts: inherited.and_then(|process| process.facts.clone()),
-            go_asked: false,
-            exited_us: None,
+            ..Process::default()
         };
         self.insert(child, process);
     }
@@ -81,9 +80,7 @@ impl Processes {
             (None, Some(process)) => Rc::new(self.reconstructed(process, source)?),
             (None, None) => return None,
         };
-        let process =
-            known.unwrap_or(Process { parent: 0, executed: None, facts: None, go_asked: false, exited_us: None });
-        self.insert(pid, Process { facts: Some(Rc::clone(&facts)), ..process });
+        self.insert(pid, Process { facts: Some(Rc::clone(&facts)), ..known.unwrap_or_default() });
         Some(facts)
     }
 

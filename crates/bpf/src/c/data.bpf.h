@@ -488,6 +488,20 @@ static __always_inline void record_call(const struct call *call)
 	}
 }
 
+#if HADAL_LEVEL != HADAL_LEVEL_C
+/* A vector of datagrams ends with the message that fails. */
+static __always_inline void end_vector(const struct sock *sk)
+{
+	struct task_state *thread;
+
+	if (!is_datagram(transport_of(sk)))
+		return;
+	thread = bpf_task_storage_get(&tasks, current_task(), 0, 0);
+	if (thread)
+		thread->vector = 0;
+}
+#endif
+
 /* What does not move bytes of the stream: looking ahead, urgent data, errors of earlier sends. */
 static __always_inline bool moves_bytes(int flags, int direction)
 {

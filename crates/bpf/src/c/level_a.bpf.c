@@ -11,18 +11,6 @@
 #include "uring.bpf.h"
 #include "cgroup.bpf.h"
 
-/* A vector of datagrams ends with the message that fails. */
-static __always_inline void on_failure(const struct sock *sk)
-{
-	struct task_state *thread;
-
-	if (!is_datagram(transport_of(sk)))
-		return;
-	thread = bpf_task_storage_get(&tasks, current_task(), 0, 0);
-	if (thread)
-		thread->vector = 0;
-}
-
 static __always_inline void on_call(struct sock *sk, int result, int flags, int direction, __u32 scratch)
 {
 	struct call call = { .sk = sk, .length = result, .direction = direction, .scratch = scratch };
@@ -30,7 +18,7 @@ static __always_inline void on_call(struct sock *sk, int result, int flags, int 
 	if (!moves_bytes(flags, direction))
 		return;
 	if (result < 0)
-		return on_failure(sk);
+		return end_vector(sk);
 	call.discards = direction == HADAL_INGRESS && flags & MSG_TRUNC && is_tcp(sk);
 	record_call(&call);
 }

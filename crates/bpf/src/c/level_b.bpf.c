@@ -17,17 +17,11 @@ static __always_inline void on_call(struct socket *socket, struct msghdr *messag
 	struct call call = {
 		.sk = sk, .length = result, .direction = direction, .scratch = SCRATCH_LEVEL_B + scratch,
 	};
-	struct task_state *thread;
 
 	if (!sk || !moves_bytes(flags, direction))
 		return;
-	if (result < 0) {
-		/* A vector of datagrams ends with the message that fails. */
-		thread = bpf_task_storage_get(&tasks, current_task(), 0, 0);
-		if (thread)
-			thread->vector = 0;
-		return;
-	}
+	if (result < 0)
+		return end_vector(sk);
 	if (message)
 		call.peer = message->msg_name;
 	call.discards = direction == HADAL_INGRESS && flags & MSG_TRUNC && is_tcp(sk);
