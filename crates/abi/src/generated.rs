@@ -186,6 +186,8 @@ pub struct Decision {
 pub struct GoLayout {
     pub goid: u32,
     pub parent_goid: u32,
+    pub channel_sendx: u32,
+    pub reserved: u32,
 }
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<DataEvent>() == 136);
@@ -196,4 +198,4 @@ const _: () = assert!(size_of::<ProcessEvent>() == 32);
 const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Controls>() == 16);
 const _: () = assert!(size_of::<Decision>() == 16);
-const _: () = assert!(size_of::<GoLayout>() == 8);
+const _: () = assert!(size_of::<GoLayout>() == 16);

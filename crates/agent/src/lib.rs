@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod go;
 mod governor;
 mod hash;
 mod ledger;

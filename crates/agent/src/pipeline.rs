@@ -255,14 +255,18 @@ impl Pipeline {
 
     fn exited(&mut self, header: &abi::Header) {
         let now_us = self.time_us(header);
-        self.processes.exited(header.pid, now_us);
-        if self.ignored.remove(&header.pid) {
+        let was_go = self.processes.exited(header.pid, now_us);
+        if self.ignored.remove(&header.pid) | was_go {
             self.decisions.push(Decision::ForgetProcess(header.pid));
         }
     }
 
     fn meet(&mut self, event: &abi::SocketEvent) {
         let now_us = self.time_us(&event.header);
+        // Before its first request.
+        if event.role == abi::ROLE_LISTENER && self.processes.facts(event.header.pid, &*self.source).is_some() {
+            self.look_for_go(event.header.pid);
+        }
         self.make_room(now_us);
         if self.sockets.meet(event, &self.settings, now_us) == Met::Full {
             self.count_loss(LossCause::ConnectionTableFull, 1);

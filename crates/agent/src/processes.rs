@@ -28,6 +28,7 @@ struct Process {
     facts: Option<Rc<ProcessFacts>>,
     /// Whether it was looked at for Go.
     go_asked: bool,
+    is_go: bool,
     exited_us: Option<u64>,
 }
 
@@ -62,11 +63,11 @@ impl Processes {
         self.insert(child, process);
     }
 
-    /// A process is gone.
-    pub(crate) fn exited(&mut self, pid: u32, now_us: u64) {
-        if let Some(process) = self.by_pid.get_mut(&pid) {
-            process.exited_us = Some(now_us);
-        }
+    /// A process is gone; whether the kernel programs were told that it runs Go.
+    pub(crate) fn exited(&mut self, pid: u32, now_us: u64) -> bool {
+        let Some(process) = self.by_pid.get_mut(&pid) else { return false };
+        process.exited_us = Some(now_us);
+        process.is_go
     }
 
     /// What is known of a process; asks `source` once.
@@ -88,7 +89,9 @@ impl Processes {
     pub(crate) fn ask_go(&mut self, pid: u32, source: &dyn ProcessSource) -> Option<GoLayout> {
         let process = self.by_pid.get_mut(&pid).filter(|process| !process.go_asked)?;
         process.go_asked = true;
-        source.go_layout(pid)
+        let layout = source.go_layout(pid);
+        process.is_go = layout.is_some();
+        layout
     }
 
     /// Forgets what has exited a while ago.

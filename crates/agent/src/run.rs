@@ -13,6 +13,7 @@ use hadal_tag::ProcessFacts;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AgentConfig;
+use crate::go::GoFinder;
 use crate::governor::{Governor, Stage, kernel_cores};
 use crate::ledger;
 use crate::outbox::Outbox;
@@ -65,8 +66,12 @@ impl ProcessSource for Procfs {
     }
 
     fn go_layout(&self, pid: u32) -> Option<GoLayout> {
-        let (goid, parent_goid) = hadal_host::goroutine_offsets(pid)?;
-        Some(GoLayout { goid, parent_goid })
+        let offsets = hadal_host::go_offsets(pid)?;
+        Some(GoLayout {
+            goid: offsets.goid,
+            parent_goid: offsets.parent_goid,
+            channel_sendx: offsets.channel_sendx,
+        })
     }
 }
 
@@ -86,7 +91,8 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
     let (ready_in, ready) = oneshot::channel();
     let bpf = config.bpf().map_err(AgentError::Config)?;
     let outbox = Outbox::new(outgoing);
-    let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop };
+    let go = GoFinder::start().map_err(|error| AgentError::Thread(error.to_string()))?;
+    let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop, go };
     let names = (agent.clone(), host.clone());
     let thread = std::thread::Builder::new()
         .name("capture".to_owned())
@@ -135,6 +141,7 @@ struct Capture {
     outbox: Outbox,
     notices: mpsc::Receiver<Notice>,
     stop: watch::Receiver<bool>,
+    go: GoFinder,
 }
 
 /// Running figures between two reports.
@@ -184,7 +191,7 @@ impl Capture {
         mut pipeline: Pipeline,
         ready: oneshot::Sender<Result<Ready, hadal_bpf::Error>>,
     ) {
-        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &mut pipeline).map(|()| bpf));
+        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &self.go, &mut pipeline).map(|()| bpf));
         // The receiver waits for exactly this, in each of the cases.
         match loaded {
             Ok(mut bpf) => {
@@ -242,7 +249,8 @@ impl Capture {
             let now = Instant::now();
             pause = pause_after(read, now.duration_since(last_read), interval);
             last_read = now;
-            apply(bpf, pipeline.borrow_mut().take_decisions());
+            apply(bpf, &self.go, pipeline.borrow_mut().take_decisions());
+            self.go.attach(bpf);
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
                 report.events += received.take();
@@ -370,7 +378,7 @@ fn pause_after(read: usize, took: Duration, interval: Duration) -> Duration {
 }
 
 /// Ourselves first, so that nothing of ours is recorded; then the sockets that exist.
-fn prepare(bpf: &mut Bpf, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
+fn prepare(bpf: &mut Bpf, go: &GoFinder, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
     pipeline.set_clock_offset(clock_offset_us());
     pipeline.ignore_process(std::process::id());
     let own = own_programs();
@@ -378,11 +386,11 @@ fn prepare(bpf: &mut Bpf, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Erro
         pipeline.ignore_process(pid);
     }
     pipeline.ignore_programs(own);
-    apply(bpf, pipeline.take_decisions());
+    apply(bpf, go, pipeline.take_decisions());
     let sockets = bpf.list_sockets()?;
     tracing::debug!(sockets = sockets.len(), "sockets older than the agent");
     pipeline.list(sockets);
-    apply(bpf, pipeline.take_decisions());
+    apply(bpf, go, pipeline.take_decisions());
     Ok(())
 }
 
@@ -392,12 +400,15 @@ fn own_programs() -> Vec<String> {
     own.into_iter().filter(|name| name != "hadal").chain(["hadal".to_owned()]).collect()
 }
 
-fn apply(bpf: &mut Bpf, decisions: Vec<Decision>) {
+fn apply(bpf: &mut Bpf, go: &GoFinder, decisions: Vec<Decision>) {
     for decision in decisions {
         let outcome = match decision {
             Decision::Socket(cookie, policy) => bpf.set_policy(cookie, policy),
             Decision::IgnoreProcess(pid) => bpf.ignore_process(pid),
-            Decision::Go(pid, layout) => bpf.set_go(pid, layout),
+            Decision::Go(pid, layout) => {
+                go.look_at(pid);
+                bpf.set_go(pid, layout)
+            }
             Decision::ForgetProcess(pid) => {
                 bpf.forget_process(pid);
                 Ok(())

@@ -90,6 +90,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
     let offered = |feature: &Feature| match feature {
         Feature::OrderedSends => level == Level::A && config.ordered_sends,
         Feature::Uring | Feature::Datagrams => level != Level::C,
+        Feature::GoHandOver => true,
     };
     let capability = |feature: Feature| {
         let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());
@@ -104,6 +105,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
             }
             (_, Feature::OrderedSends) => "use kernel 6.16 or newer",
             (_, Feature::Uring) => "use kernel 5.19 or newer",
+            (_, Feature::GoHandOver) => "use a kernel built with CONFIG_UPROBE_EVENTS",
         };
         Capability { name: feature.name(), state, why, what_to_do: what_to_do.to_owned() }
     };

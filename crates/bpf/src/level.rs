@@ -88,10 +88,12 @@ pub(crate) enum Feature {
     Uring,
     /// Senders of datagrams, and the end of UDP sockets.
     Datagrams,
+    /// What a goroutine of a Go program hands to another.
+    GoHandOver,
 }
 
 impl Feature {
-    pub(crate) const ALL: [Self; 3] = [Self::OrderedSends, Self::Uring, Self::Datagrams];
+    pub(crate) const ALL: [Self; 4] = [Self::OrderedSends, Self::Uring, Self::Datagrams, Self::GoHandOver];
 
     /// What it is called in the report.
     pub(crate) const fn name(self) -> &'static str {
@@ -99,6 +101,7 @@ impl Feature {
             Self::OrderedSends => "order of concurrent sends",
             Self::Uring => "payload of io_uring",
             Self::Datagrams => "senders of datagrams",
+            Self::GoHandOver => "hand-over between goroutines",
         }
     }
 
@@ -112,6 +115,7 @@ impl Feature {
             Self::Datagrams => {
                 "who sends to an unconnected UDP socket is not known, and UDP sockets are forgotten late"
             }
+            Self::GoHandOver => "calls over pooled connections of Go's net/http stand alone in traces",
         }
     }
 
@@ -121,6 +125,7 @@ impl Feature {
             "tcp_sendmsg_locked" => Some(Self::OrderedSends),
             "io_uring_complete" => Some(Self::Uring),
             "note_sender4" | "note_sender6" | "udp_released" => Some(Self::Datagrams),
+            "go_round_trip" | "go_write" | "go_send" | "go_recv" | "go_chansend" | "go_chanrecv" => Some(Self::GoHandOver),
             _ => None,
         }
     }

@@ -1,5 +1,8 @@
 //! One loaded object with its attached programs.
 
+mod go;
+
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::AsRawFd;
@@ -10,6 +13,8 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectB
 
 use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
+
+pub use go::{GoLayout, GoPlaces};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
 #[repr(align(16))]
@@ -139,19 +144,12 @@ pub struct Shedding {
     pub new_sockets: bool,
 }
 
-/// Where a Go program keeps the numbers of goroutines: offsets in its g structure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GoLayout {
-    /// Of the goroutine's number.
-    pub goid: u32,
-    /// Of the number of the goroutine that made it; 0 if there is none.
-    pub parent_goid: u32,
-}
-
 /// The loaded and attached programs. Dropping it detaches them.
 pub struct Bpf {
     // Links first: programs detach before their maps go.
     _links: Vec<Link>,
+    /// Probes in programs, by device and inode of the file.
+    probes: HashMap<(u64, u64), Vec<Link>>,
     list: Link,
     events: MapHandle,
     counters: MapHandle,
@@ -163,7 +161,7 @@ pub struct Bpf {
     programs: Vec<u32>,
     level: Level,
     capabilities: Vec<Capability>,
-    _object: Object,
+    object: Object,
 }
 
 const LIST_PROGRAM: &str = "list_sockets";
@@ -218,7 +216,7 @@ impl Bpf {
         let mut programs = Vec::new();
         let mut absent: Vec<(Feature, String)> = missing;
         let cgroup = cgroup_root().and_then(|path| File::open(path).ok());
-        for program in object.progs_mut().filter(|program| is_loaded(program)) {
+        for program in object.progs_mut().filter(|program| is_loaded(program) && !is_uprobe(program)) {
             let name = program.name().to_string_lossy().into_owned();
             let in_cgroup = program.section().to_string_lossy().contains("cgroup/");
             let link = match (in_cgroup, &cgroup) {
@@ -254,7 +252,8 @@ impl Bpf {
             capabilities: feature_capabilities(level, config, &absent),
             list: list.ok_or(Error::NoBtf)?,
             _links: links,
-            _object: object,
+            probes: HashMap::new(),
+            object,
         })
     }
 
@@ -344,16 +343,6 @@ impl Bpf {
         let _ = self.go.delete(&pid.to_ne_bytes());
     }
 
-    /// From now on events of this process carry the numbers of goroutines.
-    pub fn set_go(&mut self, pid: u32, layout: GoLayout) -> Result<(), Error> {
-        let value = abi::GoLayout { goid: layout.goid, parent_goid: layout.parent_goid };
-        let updated = self.go.update(&pid.to_ne_bytes(), abi::bytes(&value), MapFlags::ANY);
-        updated.map_err(kernel("remember a Go process"))?;
-        // Zero means that there are none.
-        self.controls_now.go_generation = self.controls_now.go_generation.wrapping_add(1).max(1);
-        self.write_controls()
-    }
-
     /// What is left out under pressure, from now on.
     pub fn shed(&mut self, shedding: Shedding) -> Result<(), Error> {
         self.controls_now.shed_payload = shedding.payload_bytes.unwrap_or_default();
@@ -435,6 +424,11 @@ fn load_object(
 fn is_loaded(program: &libbpf_rs::ProgramMut<'_>) -> bool {
     // SAFETY: the program lives as long as its object, which the caller holds.
     unsafe { libbpf_sys::bpf_program__fd(program.as_libbpf_object().as_ptr()) >= 0 }
+}
+
+/// Programs of this kind are attached once there is something to attach them to.
+fn is_uprobe(program: &libbpf_rs::ProgramMut<'_>) -> bool {
+    program.section() == "uprobe"
 }
 
 fn program_id(program: &libbpf_rs::ProgramMut<'_>) -> Option<u32> {

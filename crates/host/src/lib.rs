@@ -7,7 +7,7 @@ mod process;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
-pub use go::goroutine_offsets;
+pub use go::{GoOffsets, go_functions, go_offsets};
 pub use process::{is_named, pids, process_facts, resolve};
 pub use usage::Usage;
 

@@ -195,10 +195,12 @@ struct hadal_decision {
 	__u32 reserved;
 };
 
-/* Where a Go program keeps the numbers of goroutines in its g structure. */
+/* Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure. */
 struct hadal_go_layout {
 	__u32 goid;
 	__u32 parent_goid; /* 0 if there is none */
+	__u32 channel_sendx;
+	__u32 reserved;
 };
 
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
@@ -210,6 +212,6 @@ _Static_assert(sizeof(struct hadal_process_event) == 32, "hadal_process_event");
 _Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
 _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
 _Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
-_Static_assert(sizeof(struct hadal_go_layout) == 8, "hadal_go_layout");
+_Static_assert(sizeof(struct hadal_go_layout) == 16, "hadal_go_layout");
 
 #endif

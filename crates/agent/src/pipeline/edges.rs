@@ -88,11 +88,16 @@ impl Pipeline {
         pid
     }
 
-    fn process_entity(&mut self, pid: u32) -> Option<u64> {
-        let facts = self.processes.facts(pid, &*self.source)?;
+    /// Goroutines are told apart from when the kernel knows that a process runs Go.
+    pub(super) fn look_for_go(&mut self, pid: u32) {
         if let Some(layout) = self.processes.ask_go(pid, &*self.source) {
             self.decisions.push(Decision::Go(pid, layout));
         }
+    }
+
+    fn process_entity(&mut self, pid: u32) -> Option<u64> {
+        let facts = self.processes.facts(pid, &*self.source)?;
+        self.look_for_go(pid);
         Some(self.entities.intern(process_entity(&self.agent, &self.host, &facts)))
     }
 

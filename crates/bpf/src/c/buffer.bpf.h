@@ -22,6 +22,10 @@ enum {
 #define SYSCALL_ARG4(regs) ((__u64)READ(regs, r10))
 #define SYSCALL_ARG5(regs) ((__u64)READ(regs, r8))
 #define GO_G(regs) ((__u64)READ(regs, r14))
+/* In a program's own registers: those that a uprobe gets. */
+#define UPROBE_GO_G(regs) ((regs)->r14)
+#define UPROBE_GO_ARG1(regs) ((regs)->ax)
+#define UPROBE_GO_ARG2(regs) ((regs)->bx)
 /* A 32-bit program has other numbers and layouts: its calls are seen without payload. */
 #define SYSCALL_IS_NATIVE(regs) (READ(regs, cs) != USER32_CS)
 #elif defined(__TARGET_ARCH_arm64)
@@ -37,6 +41,9 @@ enum {
 #define SYSCALL_ARG4(regs) ((__u64)READ(regs, regs[3]))
 #define SYSCALL_ARG5(regs) ((__u64)READ(regs, regs[4]))
 #define GO_G(regs) ((__u64)READ(regs, regs[28]))
+#define UPROBE_GO_G(regs) ((regs)->regs[28])
+#define UPROBE_GO_ARG1(regs) ((regs)->regs[0])
+#define UPROBE_GO_ARG2(regs) ((regs)->regs[1])
 #define SYSCALL_IS_NATIVE(regs) 1
 #endif
 

@@ -6,6 +6,7 @@
 #include "socket.bpf.h"
 #include "tcp.bpf.h"
 #include "buffer.bpf.h"
+#include "go.bpf.h"
 
 /* How long bytes that are only counted wait to be reported. */
 #define COUNT_INTERVAL_NS 1000000000ull
@@ -58,7 +59,6 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 {
 	__u32 pid = event->header.pid;
 	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task, thread);
-	__u64 g;
 
 	if (thread->go_generation != controls.go_generation) {
 		struct hadal_go_layout *layout = bpf_map_lookup_elem(&go_processes, &pid);
@@ -67,37 +67,8 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 		thread->go.goid = layout ? layout->goid : 0;
 		thread->go.parent_goid = layout ? layout->parent_goid : 0;
 	}
-	if (!thread->go.goid || !regs)
-		return;
-	g = GO_G(regs);
-	if (bpf_probe_read_user(&event->goroutine, 8, (void *)(g + thread->go.goid)))
-		event->goroutine = 0;
-	else if (thread->go.parent_goid)
-		bpf_probe_read_user(&event->parent_goroutine, 8, (void *)(g + thread->go.parent_goid));
-}
-
-/*
- * The context that a goroutine sends with: its own, or when it has received nothing yet that of the one that made it. Those
- * that serve pooled connections are made by one that only dials, and so inherit nothing.
- */
-static __always_inline __u64 goroutine_context(const struct hadal_data_event *event)
-{
-	struct goroutine key = { .number = event->goroutine, .pid = event->header.pid };
-	__u64 *context = bpf_map_lookup_elem(&goroutines, &key);
-	__u64 inherited;
-
-	if (context)
-		return *context;
-	if (!event->parent_goroutine)
-		return 0;
-	key.number = event->parent_goroutine;
-	context = bpf_map_lookup_elem(&goroutines, &key);
-	if (!context)
-		return 0;
-	inherited = *context;
-	key.number = event->goroutine;
-	bpf_map_update_elem(&goroutines, &key, &inherited, 0);
-	return inherited;
+	if (thread->go.goid && regs)
+		read_goroutine(GO_G(regs), &thread->go, &event->goroutine, &event->parent_goroutine);
 }
 
 /*
@@ -113,12 +84,16 @@ static __always_inline __u64 follow_context(const struct hadal_data_event *event
 		count(HADAL_COUNTER_MAP_FULL);
 		return 0;
 	}
-	if (event->direction == HADAL_EGRESS)
-		return key.number ? goroutine_context(event) : thread->context;
+	if (event->direction == HADAL_EGRESS) {
+		if (unlikely(key.number))
+			return goroutine_sends(&key, event->parent_goroutine, state, begins);
+		/* What is sent first on a new connection waited for it, and other messages were read meanwhile. */
+		return event->counter || !state->connect_context ? thread->context : state->connect_context;
+	}
 	if (begins)
 		state->context = event->header.time_ns << 8 | (bpf_get_smp_processor_id() & 0xff);
-	if (key.number)
-		bpf_map_update_elem(&goroutines, &key, &state->context, 0);
+	if (unlikely(key.number))
+		goroutine_receives(&key, state, begins);
 	else
 		thread->context = state->context;
 	return state->context;

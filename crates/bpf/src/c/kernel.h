@@ -246,7 +246,7 @@ struct bpf_iter__task_file {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r14, r10, r8, r9, di, si, dx, ax, orig_ax, cs;
+	unsigned long r14, bx, r10, r8, r9, di, si, dx, ax, orig_ax, cs;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {

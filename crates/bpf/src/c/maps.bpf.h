@@ -16,6 +16,8 @@ struct socket_state {
 	__u64 cookie;
 	__u64 counter;
 	__u64 context;
+	__u64 connect_context; /* of the task that connected, for what is sent first */
+	__u64 root; /* of Go: the request that the last message sent here belongs to */
 	__u64 syn_sent_ns;
 	__u64 counted_ns[2]; /* when bytes that are only counted were last reported */
 	__u64 inode; /* level C: tells that the kernel's memory was reused for another socket */
@@ -121,20 +123,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hadal_go_layout);
 } go_processes SEC(".maps");
-
-struct goroutine {
-	__u64 number;
-	__u32 pid;
-	__u32 reserved;
-};
-
-/* Contexts of goroutines: many share a thread, and each may change it. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct goroutine);
-	__type(value, __u64);
-} goroutines SEC(".maps");
 
 /* Indexed by enum hadal_counter. */
 struct counts {

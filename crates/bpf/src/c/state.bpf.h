@@ -6,6 +6,14 @@
 #include "socket.bpf.h"
 #include "tcp.bpf.h"
 
+/* What the running thread works on. */
+static __always_inline __u64 running_context(void)
+{
+	struct task_state *thread = task_state(current_task());
+
+	return thread ? thread->context : 0;
+}
+
 /* connect() runs in the program's own context: the place to see that it is one of ours. */
 static __always_inline void on_connect(struct sock *sk)
 {
@@ -14,6 +22,7 @@ static __always_inline void on_connect(struct sock *sk)
 	if (!state)
 		return;
 	state->syn_sent_ns = bpf_ktime_get_ns();
+	state->connect_context = running_context();
 	meet_owner(state);
 }
 
