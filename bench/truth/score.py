@@ -1,0 +1,184 @@
+"""Links that Hadal found, compared with the truth.
+
+A call is *right* if the nearest request above it in its trace, seen through proxies, is the one it was made for; *wrong* if it is
+another one; *orphan* if there is none; *unseen* if there is no row of it.
+"""
+
+import bisect
+import collections
+import dataclasses
+import random
+
+ID = "[0-9a-f]{16}"
+BUCKETS = [(1, "1"), (4, "2-4"), (16, "5-16"), (10**9, "17+")]
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What truth says of one call."""
+
+    own: str
+    parent: str
+    # http, redis or sql; proxy for what nginx hands on.
+    kind: str
+    # Where it went, and where its request came in.
+    port: int
+    parent_port: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """How one call fared."""
+
+    call: Call
+    outcome: str
+    # Requests that were open where the call was made, when it was made.
+    overlap: int = 0
+    evidence: str = ""
+    confidence: float = 0.0
+    # Ids of the rows of the call and of the request that it was given to.
+    row: str = ""
+    given_to: str = ""
+
+
+@dataclasses.dataclass
+class Ports:
+    """Who listens where in one run."""
+
+    front: int
+    service: int
+    middle: int
+    leaf: int
+    redis: int
+    sql: int
+
+    def all(self):
+        return [self.front, self.service, self.middle, self.leaf, self.redis, self.sql]
+
+
+def calls_of(root, children, ports):
+    """The calls of the service and of nginx behind one request."""
+    yield Call(root, root, "proxy", ports.service, ports.front)
+    port_of = {"http": ports.middle, "redis": ports.redis, "sql": ports.sql}
+    for child, kind in children:
+        yield Call(child, root, kind, port_of[kind], ports.service)
+        if kind == "http":
+            yield Call(child, child, "proxy", ports.leaf, ports.middle)
+
+
+def read_ledger(path):
+    """Calls of each request as the service wrote them down: id and kind."""
+    children = collections.defaultdict(list)
+    for line in path.read_text().splitlines():
+        parent, child, kind = line.split()
+        children[parent].append((child, kind))
+    return children
+
+
+def rows_of(hadal, ports):
+    """Rows of the log with an id, as many as there are."""
+    listed = ", ".join(map(str, ports.all()))
+    sql = (
+        f"SELECT toString(_id) AS row, toUnixTimestamp64Micro(start_time) AS start, toUnixTimestamp64Micro(end_time) AS end, "
+        f"observation_point AS point, server_port AS port, extract(request_resource, '{ID}') AS id "
+        f"FROM l7_flow_log WHERE server_port IN ({listed}) AND extract(request_resource, '{ID}') != '' ORDER BY _id"
+    )
+    rows, page = [], 200_000
+    while len(part := hadal.sql(f"{sql} LIMIT {page} OFFSET {len(rows)}")) == page:
+        rows += part
+    return rows + part
+
+
+class Overlap:
+    """How many requests were open at a port at a time."""
+
+    def __init__(self, rows):
+        times = collections.defaultdict(lambda: ([], []))
+        for row in rows:
+            if row["point"] == "s-p":
+                times[row["port"]][0].append(row["start"])
+                times[row["port"]][1].append(row["end"])
+        self.times = {port: (sorted(starts), sorted(ends)) for port, (starts, ends) in times.items()}
+
+    def at(self, port, time):
+        starts, ends = self.times.get(port, ((), ()))
+        return bisect.bisect_right(starts, time) - bisect.bisect_left(ends, time)
+
+
+class Traces:
+    """Traces by the rows in them, each looked up once."""
+
+    def __init__(self, hadal):
+        self.hadal, self.spans, self.looked_up, self.truncated = hadal, {}, 0, 0
+
+    def of(self, row):
+        """Spans by id, as seen from this row's trace."""
+        if row["row"] not in self.spans:
+            answer = self.hadal.get(f"/v1/trace/{row['row']}", time=row["start"])
+            self.looked_up += 1
+            self.truncated += answer["truncated"]
+            spans = {span["id"]: span for span in answer["spans"]}
+            for own in spans:
+                self.spans.setdefault(own, spans)
+        return self.spans[row["row"]]
+
+
+class Scorer:
+    """Scores the calls of one service."""
+
+    def __init__(self, hadal, ports, ledger, rows):
+        self.ports, self.ledger = ports, ledger
+        self.rows = collections.defaultdict(list)
+        for row in rows:
+            self.rows[row["id"], row["port"]].append(row)
+        self.id_of = {row["row"]: row["id"] for row in rows}
+        self.overlap = Overlap(rows)
+        self.traces = Traces(hadal)
+
+    def score(self, roots, sample, seed):
+        """Scores of the calls behind a sample of the requests."""
+        chosen = random.Random(seed).sample(roots, min(sample, len(roots)))
+        return [self.score_call(call) for root in chosen for call in self.calls_of(root)]
+
+    def calls_of(self, root):
+        asked = self.rows[root, self.ports.front]
+        if asked:
+            # Most calls are found in the trace of their request.
+            self.traces.of(asked[0])
+        return calls_of(root, self.ledger[root], self.ports)
+
+    def score_call(self, call):
+        seen = self.rows[call.own, call.port]
+        if not seen:
+            return Score(call, "unseen")
+        # The client's end is where the call was made.
+        row = min(seen, key=lambda row: (row["point"] != "c-p", row["start"]))
+        spans = self.traces.of(row)
+        span = spans[row["row"]]
+        overlap = max(self.overlap.at(port, row["start"]) for port in (call.parent_port, self.fallback(call)))
+        known = {"overlap": overlap, "row": row["row"], "evidence": span["evidence"] or "", "confidence": span["confidence"] or 0.0}
+        given_to = self.request_above(span, spans)
+        if given_to is None:
+            return Score(call, "orphan", **known)
+        outcome = "right" if self.id_of.get(given_to) == call.parent else "wrong"
+        return Score(call, outcome, given_to=given_to, **known)
+
+    def fallback(self, call):
+        """Where the requests of a service are counted whose protocol is not understood: before it."""
+        return self.ports.front if call.parent_port == self.ports.service else call.parent_port
+
+    def request_above(self, span, spans):
+        while span["parent_id"] is not None:
+            span = spans[span["parent_id"]]
+            if span["row"]["observation_point"].startswith("s"):
+                return span["id"]
+        return None
+
+
+def bucket(overlap):
+    return next(name for limit, name in BUCKETS if overlap <= limit)
+
+
+def sure(confidence):
+    """Bucket of a confidence, in tenths."""
+    return "1.0" if confidence >= 1 else f"{int(confidence * 10) / 10:.1f}-{int(confidence * 10 + 1) / 10:.1f}"

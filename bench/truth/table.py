@@ -1,0 +1,73 @@
+"""The figures as text."""
+
+import collections
+
+import score
+
+OUTCOMES = ["right", "orphan", "wrong", "unseen"]
+
+
+def table(head, lines):
+    """Columns of text: the first to the left, numbers to the right."""
+    cells = [head, *([str(cell) for cell in line] for line in lines)]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(head))]
+    shown = (
+        "  ".join(cell.ljust(width) if column == 0 else cell.rjust(width) for column, (cell, width) in enumerate(zip(line, widths)))
+        for line in cells
+    )
+    return "\n".join(line.rstrip() for line in shown)
+
+
+def share(part, whole):
+    return f"{100 * part / whole:.1f}" if whole else "-"
+
+
+def outcomes(scores):
+    """How many calls, and the share of each outcome in percent."""
+    counts = collections.Counter(one.outcome for one in scores)
+    return [len(scores), *(share(counts[outcome], len(scores)) for outcome in OUTCOMES)]
+
+
+def grouped(scores, key):
+    groups = collections.defaultdict(list)
+    for one in scores:
+        groups[key(one)].append(one)
+    return dict(sorted(groups.items()))
+
+
+def by_run(runs):
+    lines = []
+    for run in runs:
+        if run.scores:
+            overlap = sum(one.overlap for one in run.scores) / len(run.scores)
+            lines.append([f"{run.runtime} {run.concurrency}", f"{overlap:.1f}", *outcomes(run.scores)])
+    return table(["runtime, concurrency", "open", "calls", *OUTCOMES], lines)
+
+
+def by(title, runs, key):
+    """A line for each group of calls of each runtime, all concurrencies together."""
+    lines = []
+    for runtime, of_runtime in grouped(runs, lambda run: run.runtime).items():
+        scores = [one for run in of_runtime for one in run.scores]
+        lines += [[f"{runtime} {name}", *outcomes(group)] for name, group in grouped(scores, key).items()]
+    return table([title, "calls", *OUTCOMES], lines)
+
+
+def by_evidence(runs):
+    """How often links of each kind and confidence are wrong, all runtimes together."""
+    linked = [one for run in runs for one in run.scores if one.outcome in ("right", "wrong")]
+    groups = grouped(linked, lambda one: (one.evidence, score.sure(one.confidence)))
+    lines = []
+    for (evidence, sure), group in groups.items():
+        wrong = sum(one.outcome == "wrong" for one in group)
+        lines.append([f"{evidence} {sure}", len(group) - wrong, wrong, share(wrong, len(group))])
+    return table(["evidence, confidence", "right", "wrong", "wrong %"], lines)
+
+
+def report(runs):
+    runs = sorted(runs, key=lambda run: (run.runtime, run.concurrency))
+    order = [name for _, name in score.BUCKETS]
+    place = lambda one: f"{order.index(score.bucket(one.overlap))}"
+    overlap = by("runtime, open", runs, lambda one: score.bucket(one.overlap))
+    del place
+    return "\n\n".join([by_run(runs), overlap, by("runtime, kind", runs, lambda one: one.call.kind), by_evidence(runs)])
