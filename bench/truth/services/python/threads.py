@@ -67,4 +67,5 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 256
 
 
-Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+if __name__ == "__main__":
+    Server(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
