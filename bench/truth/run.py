@@ -10,7 +10,9 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import signal
+import statistics
 import sys
 import time
 
@@ -19,12 +21,44 @@ sys.path[:0] = [str(HERE), str(HERE.parent.parent / "tests")]
 
 import builds
 import table
-from harness import Failed, Test, check, free_port, settle, wait_for
+from harness import Failed, Hadal, Test, free_port, settle, wait_for
 from runtimes import RUNTIMES
 from scenario import Scenario
-from score import Ports, Score, Scorer, read_ledger, rows_of
+from score import Ports, Score, Scorer, read_ledger
 
 CONFIG = "[agent]\nobfuscate = false\n"
+# Of a busy machine, on which everything may stand still for minutes.
+PATIENCE_S = 600
+TRIES = 3
+# One request after the other takes long.
+MOST_OF_A_CONNECTION = 100
+
+
+@dataclasses.dataclass
+class Record:
+    """What is needed to score a service that ran: Hadal's data, the ledger, and who was asked what."""
+
+    runtime: str
+    folder: pathlib.Path
+    ports: Ports
+    # Ids of the requests by concurrency.
+    roots: dict[int, list[str]]
+
+    def data(self):
+        return self.folder / "data"
+
+    def ledger(self):
+        return self.folder / "ledger"
+
+    def save(self):
+        text = json.dumps({"ports": dataclasses.asdict(self.ports), "roots": self.roots})
+        (self.folder / "record.json").write_text(text)
+
+    @classmethod
+    def load(cls, folder):
+        kept = json.loads((folder / "record.json").read_text())
+        roots = {int(concurrency): ids for concurrency, ids in kept["roots"].items()}
+        return cls(folder.name, folder, Ports(**kept["ports"]), roots)
 
 
 @dataclasses.dataclass
@@ -41,56 +75,91 @@ def arguments():
     names = lambda text: text.split(",")
     parser.add_argument("--runtime", type=names, default=list(RUNTIMES), metavar="NAME,…", help=", ".join(RUNTIMES))
     parser.add_argument("--concurrency", type=lambda text: [int(word) for word in text.split(",")], default=[1, 16, 64], metavar="N,…")
-    parser.add_argument("--requests", type=int, default=1000, help="of each concurrency (default %(default)s)")
-    parser.add_argument("--sample", type=int, default=200, help="requests of each concurrency that are scored (default %(default)s)")
+    requests = f"of each concurrency, at most {MOST_OF_A_CONNECTION} of a connection (default %(default)s)"
+    parser.add_argument("--requests", type=int, default=1000, help=requests)
+    parser.add_argument("--sample", type=int, default=100, help="requests of each concurrency that are scored (default %(default)s)")
     parser.add_argument("--wait-ms", type=float, default=20, help="median of the leaf's waits (default %(default)s)")
     parser.add_argument("--request-id", action="store_true", help="nginx sets X-Request-ID, and the services hand it on")
-    parser.add_argument("--without", type=names, default=[], metavar="MECHANISM,…", help="ways to find a parent that Hadal must not use")
+    parser.add_argument("--without", type=names, default=[], metavar="MECHANISM,…", help="ways to find parents that Hadal must not use")
     parser.add_argument("--seed", type=int, default=1, help="of the load's ids and the sample")
     parser.add_argument("--binary", default=os.environ.get("HADAL_BIN", "target/release/hadal"), help="of Hadal")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="each call's score")
+    parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="where what is recorded stays")
+    parser.add_argument("--again", type=pathlib.Path, metavar="FOLDER", help="score what was kept there, without a load")
+    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="figures and each call's score")
     options = parser.parse_args()
+    if options.again:
+        options.runtime = [name for name in options.runtime if (options.again / name / "record.json").exists()]
     unknown = set(options.runtime) - set(RUNTIMES)
     if unknown:
         parser.error(f"there is no runtime {', '.join(unknown)}")
     return options
 
 
-def measure(test, name, options):
-    """Runs one service under load; a run for each concurrency, and one for nginx."""
-    runtime = RUNTIMES[name]
+def say(text):
+    print(f"     {text}", file=sys.stderr, flush=True)
+
+
+def record(test, hadal, made, options):
+    """Runs a service under load; notes in `made` who listens where and what was asked. Whether all of it was captured."""
+    runtime = RUNTIMES[made.runtime]
     scenario = Scenario(test, options.wait_ms, options.request_id)
-    ledger = test.work / "ledger"
-    ledger.touch()
-    ledger.chmod(0o666)
     port = free_port()
-    scenario.listen(name, runtime.command, scenario.environment(port, ledger), port)
-    ports = Ports(scenario.front(port, runtime.fastcgi_script), port, scenario.next, scenario.leaf, scenario.redis, scenario.postgresql)
-    without = {"HADAL_TRACE_WITHOUT": ",".join(options.without)} if options.without else {}
-    hadal = test.hadal(config=CONFIG, env=without).ready()
-    roots = {}
+    scenario.listen(made.runtime, runtime.command, scenario.environment(port, made.ledger()), port)
+    front = scenario.front(port, runtime.fastcgi_script)
+    made.ports = Ports(front, port, scenario.next, scenario.leaf, scenario.redis, scenario.postgresql)
+    hadal.ready()
     for concurrency in options.concurrency:
         start = time.monotonic()
-        roots[concurrency] = scenario.load(ports.front, concurrency, options.requests, options.seed)
-        rate = len(roots[concurrency]) / (time.monotonic() - start)
-        print(f"     {name} {concurrency}: {len(roots[concurrency])} requests, {rate:.0f} a second", file=sys.stderr, flush=True)
-    listed = ", ".join(map(str, ports.all()))
-    count = f"SELECT count() FROM l7_flow_log WHERE server_port IN ({listed})"
-    wait_for("rows", lambda: hadal.value(count) > 0, 120)
-    settle("the log", lambda: hadal.value(count), 300, still=4)
-    return scored(name, Scorer(hadal, ports, read_ledger(ledger), rows_of(hadal, ports)), roots, options)
+        requests = min(options.requests, MOST_OF_A_CONNECTION * concurrency)
+        made.roots[concurrency] = scenario.load(front, concurrency, requests, options.seed)
+        rate = len(made.roots[concurrency]) / (time.monotonic() - start)
+        say(f"{made.runtime} {concurrency}: {len(made.roots[concurrency])} requests, {rate:.0f} a second")
+    # What is recorded after all others.
+    (last,) = scenario.load(front, 1, 1, options.seed + 1)
+    wait_for("the last request", lambda: hadal.value(f"SELECT count() FROM l7_flow_log WHERE request_resource = '/r/{last}'"), PATIENCE_S)
+    listed = ", ".join(map(str, made.ports.all()))
+    settle("the log", lambda: hadal.value(f"SELECT count() FROM l7_flow_log WHERE server_port IN ({listed})"), PATIENCE_S)
+    losses = hadal.sql("SELECT cause, sum(`count`) AS n FROM hadal.loss GROUP BY cause")
+    for loss in losses:
+        say(f"{made.runtime}: lost {loss['n']}: {loss['cause']}")
+    return not any(loss["cause"] == "ring_full" for loss in losses)
 
 
-def scored(name, scorer, roots, options):
-    runs, start = [], time.monotonic()
-    for concurrency, of_concurrency in roots.items():
-        scores = scorer.score(of_concurrency, options.sample, options.seed)
-        runs.append(Run(name, concurrency, [one for one in scores if one.call.kind != "proxy"]))
+def scored(hadal, made, options):
+    """A run for each concurrency, and one for nginx."""
+    runs, scorer = [], Scorer(hadal, made.ports, read_ledger(made.ledger()))
+    for concurrency, roots in made.roots.items():
+        scores = scorer.score(roots, options.sample, options.seed)
+        runs.append(Run(made.runtime, concurrency, [one for one in scores if one.call.kind != "proxy"]))
         runs.append(Run("nginx", concurrency, [one for one in scores if one.call.kind == "proxy"]))
     traces = scorer.traces
-    each = 1000 * (time.monotonic() - start) / max(traces.looked_up, 1)
-    print(f"     {name}: {traces.looked_up} look-ups of {each:.0f} ms, {traces.truncated} cut", file=sys.stderr, flush=True)
+    each = 1000 * statistics.median(traces.seconds)
+    say(f"{made.runtime}: {len(traces.seconds)} look-ups of {each:.0f} ms, {traces.truncated} cut")
     return runs
+
+
+def measure(test, name, options, is_last):
+    """Records and scores one service; nothing if another program kept Hadal too busy and this is not the last try."""
+    folder = options.keep / name if options.keep else test.folder(name)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    made = Record(name, folder, None, {})
+    made.data().mkdir()
+    hadal = test.hadal(config=CONFIG, data=made.data(), env=without(options))
+    is_whole = record(test, hadal, made, options)
+    made.save()
+    return scored(hadal, made, options) if is_whole or is_last else []
+
+
+def measure_again(test, name, options):
+    """Scores what was recorded."""
+    made = Record.load(options.again / name)
+    hadal = test.hadal("server", data=made.data(), env=without(options)).ready(agent=False)
+    return scored(hadal, made, options)
+
+
+def without(options):
+    return {"HADAL_TRACE_WITHOUT": ",".join(options.without)} if options.without else {}
 
 
 def joined(runs):
@@ -102,11 +171,11 @@ def joined(runs):
 
 
 def as_json(runs):
-    flat = lambda run, one: {"runtime": run.runtime, "concurrency": run.concurrency, **dataclasses.asdict(one.call), **dataclasses.asdict(one)}
-    lines = [flat(run, one) for run in runs for one in run.scores]
-    for line in lines:
-        del line["call"]
-    return json.dumps(lines)
+    """The shares of each run, and each call."""
+    of_run = lambda run: {"runtime": run.runtime, "concurrency": run.concurrency}
+    figures = [{**of_run(run), **dict(zip(["calls", *table.OUTCOMES], table.outcomes(run.scores)))} for run in joined(runs)]
+    calls = [{**of_run(run), **dataclasses.asdict(one)} for run in runs for one in run.scores]
+    return json.dumps({"runs": figures, "calls": calls})
 
 
 def main():
@@ -114,29 +183,44 @@ def main():
     # So that what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     binary = str(pathlib.Path(options.binary).resolve())
+    Hadal.patience = PATIENCE_S
     builds.CACHE.mkdir(parents=True, exist_ok=True)
     builds.go()
     runs, failed = [], False
     for name in options.runtime:
         try:
-            RUNTIMES[name].build()
-            test = Test(binary)
-            try:
-                runs += measure(test, name, options)
-            except Failed:
-                print(test.logs(), file=sys.stderr)
-                raise
-            finally:
-                test.cleanup.close()
+            runs += run(binary, name, options)
         except Failed as error:
             print(f"{name} failed: {error}", file=sys.stderr, flush=True)
             failed = True
-            continue
-        print(table.by_run([run for run in runs[-2 * len(options.concurrency) :]]), flush=True)
     if options.json:
         options.json.write_text(as_json(runs))
     print("\n" + table.report(joined(runs)), flush=True)
     return 1 if failed else 0
+
+
+def run(binary, name, options):
+    """Builds and measures one service; prints its lines."""
+    if options.again:
+        runs = in_a_world(binary, lambda test: measure_again(test, name, options))
+    else:
+        RUNTIMES[name].build()
+        tries = (in_a_world(binary, lambda test: measure(test, name, options, attempt == TRIES)) for attempt in range(1, TRIES + 1))
+        runs = next(filter(None, tries))
+    print(table.by_run(runs), flush=True)
+    return runs
+
+
+def in_a_world(binary, body):
+    """Runs it; whatever it started is stopped."""
+    test = Test(binary)
+    try:
+        return body(test)
+    except Failed:
+        print(test.logs(), file=sys.stderr)
+        raise
+    finally:
+        test.cleanup.close()
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ class Scenario:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         check(done.returncode == 0, f"{statement}: {done.stderr}")
 
-    def listen(self, name, command, environment, port, seconds=60):
+    def listen(self, name, command, environment, port, seconds=600):
         """Starts a program and waits until it listens on its port."""
         program = self.test.spawn(name, command, env={key: str(value) for key, value in environment.items()})
         wait_for(f"{name} listens", lambda: is_listening(program, port), seconds, 0.05)

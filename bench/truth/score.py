@@ -6,11 +6,14 @@ another one; *orphan* if there is none; *unseen* if there is no row of it.
 
 import bisect
 import collections
+import concurrent.futures
 import dataclasses
 import random
+import time
 
 ID = "[0-9a-f]{16}"
-BUCKETS = [(1, "1"), (4, "2-4"), (16, "5-16"), (10**9, "17+")]
+# So many requests were open, or more.
+BUCKETS = [1, 2, 5, 17, 33]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,13 +112,14 @@ class Traces:
     """Traces by the rows in them, each looked up once."""
 
     def __init__(self, hadal):
-        self.hadal, self.spans, self.looked_up, self.truncated = hadal, {}, 0, 0
+        self.hadal, self.spans, self.seconds, self.truncated = hadal, {}, [], 0
 
     def of(self, row):
         """Spans by id, as seen from this row's trace."""
         if row["row"] not in self.spans:
+            start = time.monotonic()
             answer = self.hadal.get(f"/v1/trace/{row['row']}", time=row["start"])
-            self.looked_up += 1
+            self.seconds.append(time.monotonic() - start)
             self.truncated += answer["truncated"]
             spans = {span["id"]: span for span in answer["spans"]}
             for own in spans:
@@ -126,9 +130,10 @@ class Traces:
 class Scorer:
     """Scores the calls of one service."""
 
-    def __init__(self, hadal, ports, ledger, rows):
-        self.ports, self.ledger = ports, ledger
+    def __init__(self, hadal, ports, children):
+        self.ports, self.children = ports, children
         self.rows = collections.defaultdict(list)
+        rows = rows_of(hadal, ports)
         for row in rows:
             self.rows[row["id"], row["port"]].append(row)
         self.id_of = {row["row"]: row["id"] for row in rows}
@@ -138,14 +143,15 @@ class Scorer:
     def score(self, roots, sample, seed):
         """Scores of the calls behind a sample of the requests."""
         chosen = random.Random(seed).sample(roots, min(sample, len(roots)))
-        return [self.score_call(call) for root in chosen for call in self.calls_of(root)]
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            return [one for scores in pool.map(self.score_request, chosen) for one in scores]
 
-    def calls_of(self, root):
+    def score_request(self, root):
         asked = self.rows[root, self.ports.front]
         if asked:
             # Most calls are found in the trace of their request.
             self.traces.of(asked[0])
-        return calls_of(root, self.ledger[root], self.ports)
+        return [self.score_call(call) for call in calls_of(root, self.children[root], self.ports)]
 
     def score_call(self, call):
         seen = self.rows[call.own, call.port]
@@ -156,7 +162,8 @@ class Scorer:
         spans = self.traces.of(row)
         span = spans[row["row"]]
         overlap = max(self.overlap.at(port, row["start"]) for port in (call.parent_port, self.fallback(call)))
-        known = {"overlap": overlap, "row": row["row"], "evidence": span["evidence"] or "", "confidence": span["confidence"] or 0.0}
+        evidence = {"evidence": span["evidence"] or "", "confidence": span["confidence"] or 0.0}
+        known = {"overlap": overlap, "row": row["row"], **evidence}
         given_to = self.request_above(span, spans)
         if given_to is None:
             return Score(call, "orphan", **known)
@@ -167,7 +174,9 @@ class Scorer:
         """Where the requests of a service are counted whose protocol is not understood: before it."""
         return self.ports.front if call.parent_port == self.ports.service else call.parent_port
 
-    def request_above(self, span, spans):
+    @staticmethod
+    def request_above(span, spans):
+        """Id of the row of the nearest request that a server read."""
         while span["parent_id"] is not None:
             span = spans[span["parent_id"]]
             if span["row"]["observation_point"].startswith("s"):
@@ -176,9 +185,9 @@ class Scorer:
 
 
 def bucket(overlap):
-    return next(name for limit, name in BUCKETS if overlap <= limit)
+    return max(bound for bound in [0, *BUCKETS] if bound <= overlap)
 
 
 def sure(confidence):
-    """Bucket of a confidence, in tenths."""
-    return "1.0" if confidence >= 1 else f"{int(confidence * 10) / 10:.1f}-{int(confidence * 10 + 1) / 10:.1f}"
+    """Bucket of a confidence: its first digit."""
+    return f"{int(confidence * 10) / 10:.1f}"

@@ -36,11 +36,11 @@ def grouped(scores, key):
 
 
 def by_run(runs):
+    """A line for each runtime and concurrency, with the mean of requests that were open when a call was made."""
     lines = []
     for run in runs:
-        if run.scores:
-            overlap = sum(one.overlap for one in run.scores) / len(run.scores)
-            lines.append([f"{run.runtime} {run.concurrency}", f"{overlap:.1f}", *outcomes(run.scores)])
+        overlap = sum(one.overlap for one in run.scores) / max(len(run.scores), 1)
+        lines.append([f"{run.runtime} {run.concurrency}", f"{overlap:.1f}", *outcomes(run.scores)])
     return table(["runtime, concurrency", "open", "calls", *OUTCOMES], lines)
 
 
@@ -53,21 +53,22 @@ def by(title, runs, key):
     return table([title, "calls", *OUTCOMES], lines)
 
 
-def by_evidence(runs):
-    """How often links of each kind and confidence are wrong, all runtimes together."""
-    linked = [one for run in runs for one in run.scores if one.outcome in ("right", "wrong")]
-    groups = grouped(linked, lambda one: (one.evidence, score.sure(one.confidence)))
+def by_evidence(title, runs, key):
+    """How often links are wrong."""
+    linked = [(run, one) for run in runs for one in run.scores if one.outcome in ("right", "wrong")]
     lines = []
-    for (evidence, sure), group in groups.items():
-        wrong = sum(one.outcome == "wrong" for one in group)
-        lines.append([f"{evidence} {sure}", len(group) - wrong, wrong, share(wrong, len(group))])
-    return table(["evidence, confidence", "right", "wrong", "wrong %"], lines)
+    for group, links in grouped(linked, lambda link: key(*link)).items():
+        wrong = sum(one.outcome == "wrong" for _, one in links)
+        lines.append([" ".join(group), len(links) - wrong, wrong, share(wrong, len(links))])
+    return table([title, "right", "wrong", "wrong %"], lines)
 
 
 def report(runs):
-    runs = sorted(runs, key=lambda run: (run.runtime, run.concurrency))
-    order = [name for _, name in score.BUCKETS]
-    place = lambda one: f"{order.index(score.bucket(one.overlap))}"
-    overlap = by("runtime, open", runs, lambda one: score.bucket(one.overlap))
-    del place
-    return "\n\n".join([by_run(runs), overlap, by("runtime, kind", runs, lambda one: one.call.kind), by_evidence(runs)])
+    tables = [
+        by_run(runs),
+        by("runtime, open at least", runs, lambda one: score.bucket(one.overlap)),
+        by("runtime, kind", runs, lambda one: one.call.kind),
+        by_evidence("evidence, confidence at least", runs, lambda _, one: (one.evidence, score.sure(one.confidence))),
+        by_evidence("runtime, evidence", runs, lambda run, one: (run.runtime, one.evidence)),
+    ]
+    return "\n\n".join(tables)
