@@ -81,6 +81,7 @@ def arguments():
     parser.add_argument("--wait-ms", type=float, default=20, help="median of the leaf's waits (default %(default)s)")
     parser.add_argument("--request-id", action="store_true", help="nginx sets X-Request-ID, and the services hand it on")
     parser.add_argument("--without", type=names, default=[], metavar="MECHANISM,…", help="ways to find parents that Hadal must not use")
+    parser.add_argument("--from-calls", action="store_true", help="look each call up by its own row, not by its request's")
     parser.add_argument("--seed", type=int, default=1, help="of the load's ids and the sample")
     parser.add_argument("--binary", default=os.environ.get("HADAL_BIN", "target/release/hadal"), help="of Hadal")
     parser.add_argument("--keep", type=pathlib.Path, metavar="FOLDER", help="where what is recorded stays")
@@ -127,8 +128,10 @@ def record(test, hadal, made, options):
 
 def scored(hadal, made, options):
     """A run for each concurrency, and one for nginx."""
-    runs, scorer = [], Scorer(hadal, made.ports, read_ledger(made.ledger()))
+    runs, scorer = [], Scorer(hadal, made.ports, read_ledger(made.ledger()), options.from_calls)
     for concurrency, roots in made.roots.items():
+        if concurrency not in options.concurrency:
+            continue
         scores = scorer.score(roots, options.sample, options.seed)
         runs.append(Run(made.runtime, concurrency, [one for one in scores if one.call.kind != "proxy"]))
         runs.append(Run("nginx", concurrency, [one for one in scores if one.call.kind == "proxy"]))
@@ -171,9 +174,9 @@ def joined(runs):
 
 
 def as_json(runs):
-    """The shares of each run, and each call."""
+    """How many calls of each run have which outcome, and each call."""
     of_run = lambda run: {"runtime": run.runtime, "concurrency": run.concurrency}
-    figures = [{**of_run(run), **dict(zip(["calls", *table.OUTCOMES], table.outcomes(run.scores)))} for run in joined(runs)]
+    figures = [{**of_run(run), **table.counts(run.scores)} for run in joined(runs)]
     calls = [{**of_run(run), **dataclasses.asdict(one)} for run in runs for one in run.scores]
     return json.dumps({"runs": figures, "calls": calls})
 

@@ -103,16 +103,19 @@ class Overlap:
                 times[row["port"]][1].append(row["end"])
         self.times = {port: (sorted(starts), sorted(ends)) for port, (starts, ends) in times.items()}
 
+    def knows(self, port):
+        return port in self.times
+
     def at(self, port, time):
         starts, ends = self.times.get(port, ((), ()))
         return bisect.bisect_right(starts, time) - bisect.bisect_left(ends, time)
 
 
 class Traces:
-    """Traces by the rows in them, each looked up once."""
+    """Traces by the rows in them, each looked up once; or by the row that is asked for alone."""
 
-    def __init__(self, hadal):
-        self.hadal, self.spans, self.seconds, self.truncated = hadal, {}, [], 0
+    def __init__(self, hadal, are_shared):
+        self.hadal, self.are_shared, self.spans, self.seconds, self.truncated = hadal, are_shared, {}, [], 0
 
     def of(self, row):
         """Spans by id, as seen from this row's trace."""
@@ -122,7 +125,7 @@ class Traces:
             self.seconds.append(time.monotonic() - start)
             self.truncated += answer["truncated"]
             spans = {span["id"]: span for span in answer["spans"]}
-            for own in spans:
+            for own in spans if self.are_shared else [row["row"]]:
                 self.spans.setdefault(own, spans)
         return self.spans[row["row"]]
 
@@ -130,15 +133,15 @@ class Traces:
 class Scorer:
     """Scores the calls of one service."""
 
-    def __init__(self, hadal, ports, children):
-        self.ports, self.children = ports, children
+    def __init__(self, hadal, ports, children, from_calls=False):
+        self.ports, self.children, self.from_calls = ports, children, from_calls
         self.rows = collections.defaultdict(list)
         rows = rows_of(hadal, ports)
         for row in rows:
             self.rows[row["id"], row["port"]].append(row)
         self.id_of = {row["row"]: row["id"] for row in rows}
         self.overlap = Overlap(rows)
-        self.traces = Traces(hadal)
+        self.traces = Traces(hadal, are_shared=not from_calls)
 
     def score(self, roots, sample, seed):
         """Scores of the calls behind a sample of the requests."""
@@ -148,7 +151,7 @@ class Scorer:
 
     def score_request(self, root):
         asked = self.rows[root, self.ports.front]
-        if asked:
+        if asked and not self.from_calls:
             # Most calls are found in the trace of their request.
             self.traces.of(asked[0])
         return [self.score_call(call) for call in calls_of(root, self.children[root], self.ports)]
@@ -161,7 +164,7 @@ class Scorer:
         row = min(seen, key=lambda row: (row["point"] != "c-p", row["start"]))
         spans = self.traces.of(row)
         span = spans[row["row"]]
-        overlap = max(self.overlap.at(port, row["start"]) for port in (call.parent_port, self.fallback(call)))
+        overlap = self.overlap.at(self.entrance(call), row["start"])
         evidence = {"evidence": span["evidence"] or "", "confidence": span["confidence"] or 0.0}
         known = {"overlap": overlap, "row": row["row"], **evidence}
         given_to = self.request_above(span, spans)
@@ -170,9 +173,10 @@ class Scorer:
         outcome = "right" if self.id_of.get(given_to) == call.parent else "wrong"
         return Score(call, outcome, given_to=given_to, **known)
 
-    def fallback(self, call):
-        """Where the requests of a service are counted whose protocol is not understood: before it."""
-        return self.ports.front if call.parent_port == self.ports.service else call.parent_port
+    def entrance(self, call):
+        """The port where the requests are counted; before a service whose own protocol is not understood."""
+        is_known = call.parent_port != self.ports.service or self.overlap.knows(call.parent_port)
+        return call.parent_port if is_known else self.ports.front
 
     @staticmethod
     def request_above(span, spans):

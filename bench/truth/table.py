@@ -22,10 +22,15 @@ def share(part, whole):
     return f"{100 * part / whole:.1f}" if whole else "-"
 
 
+def counts(scores):
+    """How many calls there are of each outcome."""
+    found = collections.Counter(one.outcome for one in scores)
+    return {outcome: found[outcome] for outcome in OUTCOMES}
+
+
 def outcomes(scores):
     """How many calls, and the share of each outcome in percent."""
-    counts = collections.Counter(one.outcome for one in scores)
-    return [len(scores), *(share(counts[outcome], len(scores)) for outcome in OUTCOMES)]
+    return [len(scores), *(share(count, len(scores)) for count in counts(scores).values())]
 
 
 def grouped(scores, key):
