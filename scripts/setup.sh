@@ -8,6 +8,9 @@ build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
 demo_packages=(nginx-light redis-server python3 python3-redis)
 test_packages=(nginx-light redis-server postgresql python3 python3-redis python3-psycopg python3-asyncpg bind9 bind9-dnsutils
     python3-dnspython chromium curl wrk iproute2 binutils qemu-system-x86)
+# What the services of bench/truth are built with and run in, beside Node, Go and Rust.
+truth_packages=(nginx-light redis-server postgresql python3-venv php8.2-fpm php8.2-curl php8.2-redis php8.2-pgsql g++ libcurl4-openssl-dev
+    libhiredis-dev libpq-dev openjdk-17-jdk-headless maven)
 
 # libchdb: the engine of the embedded store, pinned by version and checksum.
 chdb_version=26.7.3-stable.1
@@ -99,7 +102,11 @@ test)
     install_packages "${build_packages[@]}" "${test_packages[@]}"
     install_kernels
     ;;
-*) fail "usage: setup.sh [build|demo|test]" ;;
+truth)
+    install_packages "${build_packages[@]}" "${truth_packages[@]}"
+    need_tool go "install Go 1.26 or newer"
+    ;;
+*) fail "usage: setup.sh [build|demo|test|truth]" ;;
 esac
 need_tool cargo "install Rust 1.95 or newer, with cargo, rustfmt and clippy"
 need_tool npm "install Node.js 20 or newer with npm"

@@ -149,6 +149,9 @@ class Answer:
 class Hadal:
     """`hadal up` (or server, or agent) with a data folder and ports of its own."""
 
+    # How long it may take to start, or to answer, in seconds.
+    patience = 30
+
     def __init__(self, test, command="up", config="", http=None, agents=None, data=None, server=None, env=None, prefix=()):
         self.test = test
         self.http = http or free_port()
@@ -182,8 +185,8 @@ class Hadal:
     def log(self):
         return self.program.output()
 
-    def request(self, method, path, body=None, headers=None, seconds=30):
-        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=seconds)
+    def request(self, method, path, body=None, headers=None, seconds=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=seconds or self.patience)
         try:
             connection.request(method, path, body=body, headers=headers or {})
             response = connection.getresponse()
@@ -232,9 +235,9 @@ class Hadal:
 
     def ready(self, agent=True):
         """Waits until it answers, and until an agent records."""
-        wait_for("hadal answers", self.is_up, 30)
+        wait_for("hadal answers", self.is_up, self.patience)
         if agent:
-            wait_for("an agent runs", self.running_agents, 30)
+            wait_for("an agent runs", self.running_agents, self.patience)
         return self
 
     def child(self, role):

@@ -128,8 +128,8 @@ print(json.dumps(rows), flush=True)
 """
 
 
-def postgresql(t):
-    """A server that trusts everybody; its port."""
+def postgresql(t, *settings):
+    """A server that trusts everybody; its port. `settings` are more of its options, such as `max_connections=200`."""
     user = pwd.getpwnam("postgres")
     folder, port = t.folder("postgresql"), free_port()
     folder.chmod(0o700)
@@ -145,7 +145,7 @@ def postgresql(t):
         cwd="/",
     )
     equal(initdb.returncode, 0, f"initdb ended ({initdb.stderr[-500:]})")
-    options = ["-c", "fsync=off", "-c", "ssl=off", "-c", "autovacuum=off"]
+    options = [word for setting in ("fsync=off", "ssl=off", "autovacuum=off", *settings) for word in ("-c", setting)]
     server = t.spawn("postgres", [*become, BIN / "postgres", "-D", data, "-p", port, "-h", "127.0.0.1", "-k", folder, *options], cwd="/")
     wait_for("postgres is ready", lambda: "ready to accept connections" in server.output(), 30, 0.1)
     return port
