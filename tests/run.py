@@ -14,7 +14,7 @@ import tempfile
 
 import harness
 
-CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "sockets", "dns", "postgresql", "traces", "supervision", "errors", "hostile",
+CASES = ["capture", "demo", "counts", "latency", "older", "protocols", "sockets", "dns", "postgresql", "traces", "entries", "supervision", "errors", "hostile",
          "churn", "load", "browser"]
 
 

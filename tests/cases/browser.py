@@ -25,10 +25,10 @@ def test_page(t):
             "HADAL_SCREENSHOTS": str(SCREENSHOTS),
         },
     )
-    code = node.wait(int(os.environ.get("HADAL_BROWSER_SECONDS", "240")))
+    code = node.wait(int(os.environ.get("HADAL_BROWSER_SECONDS", "360")))
     failures = re.findall(r"^not ok .*(?:\n {4}.*)*", node.output(), re.MULTILINE)
     check(
         code == 0 and re.search(r"^\d+ passed, 0 failed$", node.output(), re.MULTILINE),
         "\n".join(failures) or node.output()[-1500:],
     )
-    equal(len(list(SCREENSHOTS.glob("*.png"))) >= 24, True, "enough screenshots")
+    equal(len(list(SCREENSHOTS.glob("*.png"))) >= 40, True, "enough screenshots")

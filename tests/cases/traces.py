@@ -106,9 +106,10 @@ def check_tool(hadal, row):
     )
     shown = run(row["_id"])
     lines = shown.stdout.splitlines()
-    equal((shown.returncode, len(lines)), (0, 3), f"code and lines of {shown}")
-    check("load.py → nginx GET /report/{}" in lines[0], f"the first line is {lines[0]!r}")
-    check("└─ stock.py GET /report/{}" in lines[2] and "self" in lines[2] and "x_request_id" in lines[2], f"the last line is {lines[2]!r}")
+    equal((shown.returncode, len(lines)), (0, 5), f"code and lines of {shown}")
+    check("stock.py GET /report/{}" in lines[0] and lines[1] == "", f"the sentence is {lines[0]!r}")
+    check("load.py → nginx GET /report/{}" in lines[2], f"the first line of the tree is {lines[2]!r}")
+    check("└─ stock.py GET /report/{}" in lines[4] and "self" in lines[4] and "x_request_id" in lines[4], f"the last line is {lines[4]!r}")
     equal(len(json.loads(run(row["_id"], "--json").stdout)["spans"]), 6, "spans as JSON")
     for wrong, said in (("17", "there is no such request"), ("x", "is a number")):
         shown = run(wrong)

@@ -11,6 +11,7 @@ import { detail, map } from './mock/map.mjs';
 import { histogram, list, one } from './mock/requests.mjs';
 import { TAGS } from './mock/tags.mjs';
 import { demo, generated } from './mock/topology.mjs';
+import { compare, endpoints, trace, traces } from './mock/traces.mjs';
 import { nodeTag, reader, requestsOf } from './mock/traffic.mjs';
 
 const { values: args } = parseArgs({
@@ -45,6 +46,11 @@ function answer(path, q) {
   if (path === '/v1/map/detail') return detail(world, { ...common, client: q.get('client'), server: q.get('server') });
   if (path === '/v1/requests') return list(world, { ...common, order: q.get('order'), cursor: q.get('cursor'), after: q.get('after') });
   if (path === '/v1/requests/histogram') return histogram(world, { ...common, buckets: Number(q.get('buckets') ?? 60) });
+  if (path === '/v1/traces') return traces(world, { ...common, show: q.get('show'), cursor: q.get('cursor') });
+  if (path === '/v1/traces/endpoints') return endpoints(world, common);
+  if (path === '/v1/traces/compare') return compare(world, { ...common, of: q.get('of'), slowUs: q.has('slow_us') ? Number(q.get('slow_us')) : null });
+  const wanted = /^\/v1\/trace\/(\d+)$/.exec(path);
+  if (wanted) return trace(world, wanted[1]);
   if (path === '/v1/tags') return { tags: TAGS.map(({ scope, ...tag }) => tag) };
   if (path === '/v1/agents') return agents(args['no-agent'] ? 0 : args.services ? 24 : 1, silent);
   const values = /^\/v1\/tags\/([^/]+)\/values$/.exec(path);

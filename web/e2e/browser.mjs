@@ -1,7 +1,8 @@
-// Drives a running Hadal as a person would: map → link → drawer → requests → one request, the filter line, the keys,
-// a reload, both themes. Configured by environment:
+// Drives a running Hadal as a person would: map → link → drawer → requests → one request, the slowest trace → a span →
+// similar requests, the filter line, the keys, a reload, both themes. Configured by environment:
 //   HADAL_URL             the server, http://127.0.0.1:20416 unless given
 //   HADAL_EXPECT_EDGES    links that the map must show, as JSON: [["nginx","shop.py"],["shop.py","stock.py"]]
+//   HADAL_EXPECT_ENTRY    who asks the client of the first link, load.py unless given
 //   HADAL_SCREENSHOTS     folder for screenshots, ../target/screenshots unless given
 //   HADAL_WAIT_SECONDS    how long the links may take to appear, 60 unless given
 import { assert, BASE, checker, launch, layoutFaults, openPage, settled, shot, SIZES, THEMES } from './lib.mjs';
@@ -9,6 +10,7 @@ import { assert, BASE, checker, launch, layoutFaults, openPage, settled, shot, S
 const EDGES = JSON.parse(process.env.HADAL_EXPECT_EDGES ?? '[["nginx","shop.py"],["shop.py","stock.py"],["stock.py","redis-server"]]');
 const WAIT_MS = Number(process.env.HADAL_WAIT_SECONDS ?? 60) * 1000;
 const [CLIENT, SERVER] = EDGES[0];
+const ENTRY = process.env.HADAL_EXPECT_ENTRY ?? 'load.py';
 
 /** Only these links: what else runs on the host may come and go while positions are compared. */
 const ONLY_EDGES = `/map?filter=${encodeURIComponent(`auto_service_1 = ${EDGES.map(([, server]) => server).join('|')}`)}`;
@@ -173,6 +175,108 @@ async function walkChecks(page) {
   });
 }
 
+const lines = (page) => page.getByTestId('trace-line');
+const currentLine = (page) => page.locator('[data-testid=trace-line][aria-selected=true]');
+/** Traces of the demo: what else runs on the host has some of its own. */
+const ONLY_ENTRY = encodeURIComponent(`auto_service_0 = ${ENTRY}  auto_service_1 = ${CLIENT}`);
+
+/** Opens a trace that goes as far as the demo's first link. */
+async function openTrace(page, query = '') {
+  // Requests to it are slower than those that its client answers itself.
+  await open(page, `/traces?filter=${ONLY_ENTRY}${query}`);
+  await page.getByTestId('trace-row').first().locator('[role=cell]').first().click();
+  await lines(page).first().waitFor();
+  await settled(page);
+}
+
+async function traceChecks(page) {
+  await check('the start page lists the slowest and the failed requests', async () => {
+    await open(page, `/map?filter=${ONLY_ENTRY}`);
+    await page.getByTestId('worst').click();
+    await page.getByTestId('worst-row').first().waitFor();
+    const text = await textOf(page.getByTestId('drawer'));
+    for (const part of ['Slowest', 'Failed', CLIENT]) assert(text.includes(part), `drawer says ${text}`);
+    await settled(page);
+    await shot(page, 'worst');
+  });
+  await check('the slowest leads to its trace, which says what took the time', async () => {
+    await page.getByTestId('worst-row').first().click();
+    await page.waitForURL((url) => /^\/traces\/\d+$/.test(url.pathname));
+    await lines(page).nth(1).waitFor();
+    const sentence = await textOf(page.getByTestId('trace-sentence'));
+    assert(/^[\d.]+ (µs|ms|s), /.test(sentence), `it says ${sentence}`);
+    const text = await textOf(page.getByTestId('waterfall'));
+    for (const service of [CLIENT, SERVER]) assert(text.includes(service), `no ${service} in ${text}`);
+    assert(/Trace · Hadal$/.test(await page.title()), `title is ${await page.title()}`);
+  });
+  await check('its bars have shades and a critical path', async () => {
+    assert((await page.locator('.line-track .stretch.self').count()) > 0 && (await page.locator('.line-track .critical').count()) > 0, 'no bars');
+    const elbow = page.locator('.elbow').first();
+    assert(/(task|answer|id).*%/i.test(await elbow.getAttribute('title')), `evidence is ${await elbow.getAttribute('title')}`);
+  });
+  await check('arrows choose, fold and unfold; Enter opens the span', async () => {
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowLeft');
+    await page.waitForFunction(() => document.querySelectorAll('[data-testid=trace-line]').length === 1);
+    await page.keyboard.press('ArrowRight');
+    await lines(page).nth(1).waitFor();
+    await page.keyboard.press('ArrowDown');
+    assert((await textOf(currentLine(page))).includes(SERVER), `the line is ${await textOf(currentLine(page))}`);
+    await page.keyboard.press('Enter');
+    await page.getByTestId('drawer').waitFor();
+    await settled(page);
+    const text = await textOf(page.getByTestId('drawer'));
+    for (const part of ['In the trace', 'How surely', 'Where the time went', 'Request', 'Response', `Client: ${CLIENT}`, `Server: ${SERVER}`, 'All columns, seen at the client process']) assert(text.includes(part), `no ${part}`);
+    await shot(page, 'span');
+  });
+  await check('a reload restores the span', async () => {
+    await page.reload();
+    await page.getByTestId('drawer').waitFor();
+  });
+  await check('similar requests are those of the same service and endpoint', async () => {
+    await page.getByTestId('to-similar').click();
+    await page.waitForURL((url) => url.pathname === '/requests');
+    await rows(page).first().waitFor();
+    const filter = address(page).searchParams.get('filter') ?? '';
+    assert(filter.includes(`auto_service_1 = ${SERVER}`) && filter.includes('endpoint = '), `filter is ${filter}`);
+  });
+  await check('a request leads to its trace', async () => {
+    await openRow(page, 0);
+    await page.getByTestId('to-trace').click();
+    await lines(page).nth(1).waitFor();
+    assert((await textOf(page.getByTestId('waterfall'))).includes(CLIENT), 'what caused it is missing');
+  });
+  await check('e goes to the next error', async () => {
+    await openTrace(page, '&show=failed');
+    await page.keyboard.press('e');
+    await currentLine(page).waitFor();
+    assert((await currentLine(page).getAttribute('class')).includes('failed'), 'the line has not failed');
+    assert(/It failed/.test(await textOf(page.getByTestId('trace-sentence'))), 'the sentence does not say so');
+  });
+  await check('the search within a trace finds calls', async () => {
+    await page.keyboard.press('/');
+    await page.keyboard.type(CLIENT);
+    await page.locator('.line.found').first().waitFor();
+    await page.keyboard.press('Enter');
+    assert((await currentLine(page).getAttribute('class')).includes('found'), 'Enter does not go there');
+    await page.keyboard.press('Escape');
+  });
+  await check('slow requests are compared with the others', async () => {
+    await open(page, `/traces?filter=${ONLY_ENTRY}`);
+    await page.getByTestId('compare').click();
+    await page.getByTestId('drawer').waitFor();
+    await page.locator('.compare').waitFor({ timeout: 15_000 });
+    assert(/took longer than [\d.]+ (µs|ms|s)/.test(await textOf(page.getByTestId('drawer'))), await textOf(page.getByTestId('drawer')));
+    await shot(page, 'compare');
+  });
+  await check('a request that does not exist says so', async () => {
+    await open(page, '/traces/17');
+    assert(/no such request/.test(await textOf(page.getByTestId('empty-state'))), 'it does not');
+    // The browser reports the answer 404 itself.
+    page.problems = page.problems.filter((problem) => !/status of 404/.test(problem));
+  });
+}
+
 async function filterChecks(page) {
   await open(page, '/requests');
   await check('the filter line completes keys and values', async () => {
@@ -228,8 +332,8 @@ async function filterChecks(page) {
 
 async function keyChecks(page) {
   await open(page, '/map');
-  await check('g r, g a and g m go to the pages', async () => {
-    for (const [keys, path] of [['gr', '/requests'], ['ga', '/agents'], ['gm', '/map']]) {
+  await check('g r, g t, g a and g m go to the pages', async () => {
+    for (const [keys, path] of [['gr', '/requests'], ['gt', '/traces'], ['ga', '/agents'], ['gm', '/map']]) {
       await page.keyboard.type(keys);
       await page.waitForURL((url) => url.pathname === path);
     }
@@ -238,7 +342,7 @@ async function keyChecks(page) {
     await page.keyboard.press('?');
     await page.getByTestId('keys-overlay').waitFor();
     const text = await textOf(page.getByTestId('keys-overlay'));
-    for (const word of ['Map', 'Requests', 'Agents', 'Live or paused', 'Next row', 'filter line']) assert(text.includes(word), `no ${word}`);
+    for (const word of ['Map', 'Requests', 'Traces', 'Agents', 'Next error', 'Live or paused', 'Next row', 'filter line']) assert(text.includes(word), `no ${word}`);
     await shot(page, 'keys');
     await page.keyboard.press('Escape');
     await page.getByTestId('keys-overlay').waitFor({ state: 'detached' });
@@ -304,13 +408,15 @@ async function lookChecks(browser) {
   const views = [
     ['map', '/map'], ['map-node', `/map?server=${encodeURIComponent(SERVER)}`], ['map-edge', `/map?client=${encodeURIComponent(CLIENT)}&server=${encodeURIComponent(SERVER)}`],
     ['requests', '/requests'], ['request', '/requests'], ['agents', '/agents'],
+    ['map-worst', '/map?worst=yes'], ['traces', '/traces'], ['traces-compare', `/traces?compare=failed&filter=${ONLY_ENTRY}`], ['trace', null],
   ];
   for (const theme of THEMES) {
     for (const size of Object.keys(SIZES)) {
       const page = await openPage(browser, { theme, size });
       for (const [name, path] of views) {
         await check(`${name} looks right, ${theme}, ${size}`, async () => {
-          await open(page, path);
+          if (path === null) await openTrace(page, '&show=failed');
+          else await open(page, path);
           if (name === 'request') {
             await rows(page).first().waitFor();
             await openRow(page, 0);
@@ -330,7 +436,7 @@ async function lookChecks(browser) {
 const browser = await launch();
 try {
   const page = await openPage(browser);
-  for (const part of [mapChecks, keyboardChecks, walkChecks, filterChecks, keyChecks, agentChecks]) await part(page);
+  for (const part of [mapChecks, keyboardChecks, walkChecks, traceChecks, filterChecks, keyChecks, agentChecks]) await part(page);
   await check('no errors in the browser console', async () => assert(page.problems.length === 0, page.problems.join('\n')));
   await page.context().close();
   await lookChecks(browser);

@@ -15,11 +15,29 @@ async function openFirstRequest(page) {
   await page.getByTestId('drawer').waitFor();
 }
 
+async function openFirstTrace(page) {
+  await page.locator('[data-testid=trace-row] [role=cell]').first().click();
+  await page.getByTestId('trace-line').first().waitFor();
+}
+
+async function openFirstSpan(page) {
+  await openFirstTrace(page);
+  await page.getByTestId('trace-line').nth(1).click();
+  await page.getByTestId('drawer').waitFor();
+}
+
 const PAGES = [
   ['map', '/map', null],
   ['map-node', '/map', openFirstNode],
   ['requests', '/requests', null],
   ['request', '/requests', openFirstRequest],
+  ['map-worst', '/map?worst=yes', null],
+  ['traces', '/traces', null],
+  ['traces-failed', '/traces?show=failed', null],
+  ['traces-compare', '/traces?compare=slow', null],
+  ['trace', '/traces', openFirstTrace],
+  ['trace-failed', '/traces?show=failed', openFirstTrace],
+  ['span', '/traces', openFirstSpan],
   ['filter-error', '/requests?filter=status+%3D+ok++auto_servic+%3D+shop', null],
   ['empty', '/requests?filter=auto_service+%3D+nobody', null],
   ['agents', '/agents', null],

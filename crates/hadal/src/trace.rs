@@ -11,6 +11,9 @@ use crate::cli::TraceOptions;
 
 #[derive(Debug, Deserialize)]
 struct Answer {
+    /// What took the time; older servers do not say.
+    #[serde(default)]
+    sentence: String,
     spans: Vec<Span>,
     truncated: bool,
 }
@@ -39,7 +42,7 @@ struct Row {
     response_duration_us: Option<u64>,
 }
 
-/// Asks the server and prints the tree.
+/// Asks the server and prints what took the time, and the tree.
 pub(crate) fn run(options: &TraceOptions) -> anyhow::Result<()> {
     let text = ask(&options.url, &options.id)?;
     if options.json {
@@ -96,7 +99,9 @@ fn render(answer: &Answer, wanted: &str) -> String {
     }
     let mut out = Vec::new();
     roots.iter().for_each(|root| branch(*root, "", "", &calls, &children, wanted, &mut out));
-    aligned(&out)
+    let sentence = if answer.sentence.is_empty() { String::new() } else { format!("{}\n\n", answer.sentence) };
+    sentence
+        + &aligned(&out)
         + if answer.truncated { "… there may be more: too many spans, or no time to look for them\n" } else { "" }
 }
 
@@ -177,8 +182,12 @@ mod tests {
             span("4", Some("3"), 2, "redis", "GET"),
             span("5", Some("2"), 3, "shop", "/tax"),
         ];
-        let answer = serde_json::from_value(json!({"spans": spans, "truncated": true})).unwrap();
+        let answer =
+            serde_json::from_value(json!({"sentence": "1.2 ms, in many places.", "spans": spans, "truncated": true}))
+                .unwrap();
         let want = "\
+1.2 ms, in many places.
+
 curl → nginx GET /cart/{}     1.25 ms  self 0.25 ms  network 0.04 ms
 ├─ shop GET /cart/{}          1.25 ms  self 0.25 ms                   task_context 0.84
 │  └─ redis GET *             1.25 ms  self 0.25 ms                   task_context 0.84

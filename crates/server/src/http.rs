@@ -2,6 +2,7 @@
 
 mod agents;
 mod answer;
+mod compare;
 mod map;
 mod page;
 mod params;
@@ -9,6 +10,7 @@ mod query;
 mod requests;
 mod tags;
 mod trace;
+mod traces;
 
 use std::sync::Arc;
 
@@ -55,6 +57,9 @@ impl App {
         requests::histogram,
         requests::one,
         trace::trace,
+        traces::list,
+        traces::endpoints,
+        compare::compare,
         tags::list,
         tags::values,
         agents::list,
@@ -77,6 +82,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/v1/requests/histogram", get(requests::histogram))
         .route("/v1/requests/{id}", get(requests::one))
         .route("/v1/trace/{id}", get(trace::trace))
+        .route("/v1/traces", get(traces::list))
+        .route("/v1/traces/endpoints", get(traces::endpoints))
+        .route("/v1/traces/compare", get(compare::compare))
         .route("/v1/tags", get(tags::list))
         .route("/v1/tags/{name}/values", get(tags::values))
         .route("/v1/agents", get(agents::list))

@@ -4,6 +4,7 @@
 mod agents;
 mod catalog_db;
 mod coalesce;
+mod compare;
 mod config;
 mod control;
 mod entities;

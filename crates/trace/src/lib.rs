@@ -17,6 +17,7 @@ mod context;
 mod evidence;
 mod forest;
 mod headers;
+mod path;
 mod ranked;
 mod span;
 mod times;
@@ -24,4 +25,5 @@ mod turns;
 
 pub use evidence::{Evidence, Link};
 pub use forest::{Forest, Limits, Node, assemble};
+pub use path::{Step, critical_path};
 pub use span::Span;

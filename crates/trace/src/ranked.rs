@@ -9,9 +9,9 @@ use crate::evidence::Proposal;
 /// How far the time stamps of two sockets of one host may be in the wrong order, in microseconds. Seen: 64.
 const SKEW_US: i64 = 1_000;
 /// How long after its parent's end a call may end that its parent waited for.
-const SLACK_US: i64 = 10_000;
+pub(crate) const SLACK_US: i64 = 10_000;
 /// The same between two hosts, whose clocks are only known so well.
-const HOSTS_SLACK_US: i64 = 1_000_000;
+pub(crate) const HOSTS_SLACK_US: i64 = 1_000_000;
 
 /// A process that an agent saw: its number of the agent, and the process id.
 pub(crate) type Process = (u32, u32);

@@ -1,6 +1,6 @@
 // One function per endpoint, named after what it answers.
 import { get, type Params } from './http';
-import type { Agents, Histogram, MapDetail, RequestDetail, RequestPage, ServiceMap, Tag, TagValue } from './types';
+import type { Agents, Comparison, EntryEndpoint, Histogram, MapDetail, RequestDetail, RequestPage, ServiceMap, Tag, TagValue, Trace, TracePage } from './types';
 
 /** Unix seconds. */
 export interface Window {
@@ -69,6 +69,17 @@ export const fetchHistogram = (p: Scope & { buckets: number }, signal?: AbortSig
 
 export const fetchRequest = (id: string, startTimeUs: number, signal?: AbortSignal) =>
   get<RequestDetail>(`/v1/requests/${encodeURIComponent(id)}`, { time: startTimeUs }, signal);
+
+export const fetchTrace = (id: string, startTimeUs: number | undefined, signal?: AbortSignal) =>
+  get<Trace>(`/v1/trace/${encodeURIComponent(id)}`, { time: startTimeUs }, signal);
+
+export const fetchTraces = (p: Scope & { show: string; limit: number; cursor: string | null }, signal?: AbortSignal) =>
+  get<TracePage>('/v1/traces', { ...scopeParams(p), show: p.show, limit: p.limit, cursor: p.cursor }, signal);
+
+export const fetchEntryEndpoints = (p: Scope, signal?: AbortSignal) => get<{ endpoints: EntryEndpoint[] }>('/v1/traces/endpoints', scopeParams(p), signal);
+
+export const fetchComparison = (p: Scope & { of: string; slowUs: number | undefined }, signal?: AbortSignal) =>
+  get<Comparison>('/v1/traces/compare', { ...scopeParams(p), of: p.of, slow_us: p.slowUs }, signal);
 
 export const fetchTags = (signal?: AbortSignal) => get<{ tags: Tag[] }>('/v1/tags', {}, signal);
 

@@ -1,10 +1,11 @@
 // Queries with the page's rules: old data stays until new arrives, live views ask again by themselves, and an
 // error that the person caused (a wrong filter) is not retried.
-import { keepPreviousData, QueryClient, useQuery, useQueryClient } from '@tanstack/react-query';
+import { keepPreviousData, QueryClient, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useSyncExternalStore } from 'react';
-import { rangeKey, refreshMs, windowOf, type Range } from '../state/range';
+import { isLive, rangeKey, refreshMs, windowOf, type Range } from '../state/range';
+import type { Show } from '../state/search';
 import { ApiError } from './http';
-import { fetchAgents, fetchHistogram, fetchMap, fetchMapDetail, fetchRequest, fetchTags, fetchTagValues } from './calls';
+import { fetchAgents, fetchComparison, fetchEntryEndpoints, fetchHistogram, fetchMap, fetchMapDetail, fetchRequest, fetchTags, fetchTagValues, fetchTrace, fetchTraces } from './calls';
 
 const retry = (failures: number, error: Error): boolean =>
   failures < 2 && !(error instanceof ApiError && ['invalid_filter', 'invalid_argument', 'not_found'].includes(error.code));
@@ -52,6 +53,50 @@ export const useRequest = (id: string, at: number) =>
     queryKey: ['request', id, at],
     queryFn: ({ signal }) => fetchRequest(id, at, signal),
     staleTime: Infinity,
+  });
+
+/** Rows of a trace may arrive for some seconds after its end, so one that is fresh is asked for again. */
+const SETTLED_S = 15;
+const AGAIN_MS = 4000;
+
+export const useTrace = (id: string, at: number | undefined) =>
+  useQuery({
+    queryKey: ['trace', id],
+    queryFn: ({ signal }) => fetchTrace(id, at, signal),
+    staleTime: Infinity,
+    refetchInterval: ({ state: { data } }) => {
+      const end = Math.max(0, ...(data?.spans.map((s) => s.row.end_time_us) ?? [0])) / 1e6;
+      return data && Date.now() / 1000 - end < SETTLED_S ? AGAIN_MS : false;
+    },
+  });
+
+export const useTraces = ({ range, filter }: ViewScope, show: Show, limit: number) =>
+  useInfiniteQuery({
+    queryKey: ['traces', rangeKey(range), filter, show, limit],
+    queryFn: ({ pageParam, signal }) => fetchTraces({ ...windowOf(range), filter, show, limit, cursor: pageParam }, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next,
+    // Whoever reads further down must not lose the place.
+    refetchInterval: ({ state: { data } }) => (isLive(range) && (data?.pages.length ?? 0) <= 1 ? refreshMs(range) : false),
+    placeholderData: keepPreviousData,
+  });
+
+export const useEntryEndpoints = ({ range, filter }: ViewScope) =>
+  useQuery({
+    queryKey: ['entry-endpoints', rangeKey(range), filter],
+    queryFn: ({ signal }) => fetchEntryEndpoints({ ...windowOf(range), filter }, signal),
+    refetchInterval: refreshMs(range),
+    placeholderData: keepPreviousData,
+    select: (d) => d.endpoints,
+  });
+
+/** Not asked again by itself: the answer takes the server a moment, and does not change from one second to the next. */
+export const useComparison = ({ range, filter }: ViewScope, of: string, slowUs: number | undefined) =>
+  useQuery({
+    queryKey: ['comparison', rangeKey(range), filter, of, slowUs ?? 0],
+    queryFn: ({ signal }) => fetchComparison({ ...windowOf(range), filter, of, slowUs }, signal),
+    staleTime: 60_000,
+    placeholderData: keepPreviousData,
   });
 
 export const useTags = () =>

@@ -55,12 +55,41 @@ export interface ColumnSchema {
   type: string;
 }
 
+export interface CompareAnswer {
+  /** Requests that are slow (or failed), and the others, among those that were looked at. */
+  chosen: number;
+  /** Values that more of the chosen requests have, the most telling first. */
+  differences: Difference[];
+  /** One in how many requests was looked at. */
+  one_in: number;
+  rest: number;
+  /** From where on a request is slow, in microseconds. */
+  slow_us: number;
+}
+
 export interface DetailAnswer {
   callees: Line[];
   callers: Line[];
   endpoints: Line[];
   instances: Instance[];
   series: Point[];
+}
+
+/** A value that more of the chosen requests have than of the others. */
+export interface Difference {
+  /** Values of other attributes that as many have, and that so are probably the same requests. */
+  along: string[];
+  /** Chosen requests that have the value, of `chosen_total`. */
+  chosen: number;
+  chosen_total: number;
+  /** Key of the filter line; empty if it has none. */
+  key: string;
+  /** Name of the attribute. */
+  name: string;
+  /** Other requests that have it, of `rest_total`. */
+  rest: number;
+  rest_total: number;
+  value: string;
 }
 
 /** Calls from one node to another. */
@@ -82,6 +111,23 @@ export interface Edge {
   server_errors: number;
   sparkline: number[];
   timeouts: number;
+}
+
+export interface EndpointsAnswer {
+  /** Those with the most requests first. */
+  endpoints: EntryLine[];
+}
+
+/** Requests from outside to one endpoint. */
+export interface EntryLine {
+  endpoint: string;
+  failed: number;
+  /** Median of the response times, in microseconds. */
+  p50_us?: number | null;
+  p99_us?: number | null;
+  protocol: string;
+  requests: number;
+  service: string;
 }
 
 export interface ErrorBody {
@@ -190,6 +236,26 @@ export interface OneAnswer {
   server_tags: Record<string, string>;
 }
 
+/** A share of the trace's time. */
+export interface Part {
+  /** How many calls it is the sum of. */
+  calls: number;
+  /** Whether it is the time of the trace's first server itself. */
+  is_entry: boolean;
+  kind: PartKind;
+  /** Service that the time was spent in, or waited for. */
+  service: string;
+  /** `id` of the span with the largest share. */
+  span_id: string;
+  /** Microseconds of the critical path. */
+  time_us: number;
+  /** Method and endpoint. */
+  what: string;
+}
+
+/** How the trace spent a time. */
+export type PartKind = "own" | "waiting" | "network" | "no_answer";
+
 /** Rates and latencies of one time bucket. */
 export interface Point {
   error_rate: number;
@@ -251,8 +317,18 @@ export interface TagsAnswer {
 }
 
 export interface TraceAnswer {
+  /** Calls that the same processes made meanwhile and that have no sure parent, at most 100 of them. */
+  orphans: TraceSpan[];
+  /** How many of those there are. */
+  orphans_found: number;
+  /** What took it, the largest share first; together they are the total. */
+  parts: Part[];
+  /** What took the time, and what failed. */
+  sentence: string;
   /** Parents come before their children; else by start. */
   spans: TraceSpan[];
+  /** Time from the first byte to the last, in microseconds. */
+  total_us: number;
   /** Something may be missing: too many spans, or no time to look for more. */
   truncated: boolean;
 }
@@ -263,6 +339,8 @@ export interface TraceSpan {
   call: number;
   /** How surely, from 0 to 1. */
   confidence?: number | null;
+  /** Stretches of the critical path, on which nothing else was waited for: pairs of start and end, in microseconds of the same clock. */
+  critical: number[][];
   /** Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `task_context`, `answer_context` or `response_context`. */
   evidence?: string | null;
   id: string;
@@ -278,6 +356,15 @@ export interface TraceSpan {
   start_us: number;
   /** Time in which a child was open. */
   waiting_us: number;
+}
+
+export interface TracesAnswer {
+  /** Cursor of the next page. */
+  next?: string | null;
+  /** Rows of the log, as in `/v1/requests`. */
+  rows: Record<string, unknown>[];
+  /** A successful request above this is shown as slow, in microseconds. */
+  slow_us: number;
 }
 
 export interface ValueLine {

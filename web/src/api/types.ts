@@ -83,4 +83,20 @@ export type Agent = schema.AgentLine & { state: 'running' | 'lost'; capabilities
 export type ServerFigures = schema.ServerLine;
 export type Agents = Omit<schema.AgentsAnswer, 'agents'> & { agents: Agent[] };
 
+/** Columns of a trace's row beyond those of a row in the list. */
+export interface TraceRow extends RequestRow {
+  agent: string;
+  process_id_0: number;
+  process_id_1: number;
+}
+export type Evidence = 'same_call' | 'span_id' | 'trace_id' | 'x_request_id' | 'task_context' | 'answer_context' | 'response_context';
+export type TraceSpan = Omit<Whole<schema.TraceSpan>, 'row' | 'evidence' | 'critical'> & { row: TraceRow; evidence: Evidence | null; critical: [from: number, to: number][] };
+export type TracePart = schema.Part & { kind: 'own' | 'waiting' | 'network' | 'no_answer' };
+export type Trace = Omit<schema.TraceAnswer, 'spans' | 'orphans' | 'parts'> & { spans: TraceSpan[]; orphans: TraceSpan[]; parts: TracePart[] };
+
+export type TracePage = Omit<Whole<schema.TracesAnswer>, 'rows'> & { rows: RequestRow[] };
+export type EntryEndpoint = Whole<schema.EntryLine>;
+export type Comparison = schema.CompareAnswer;
+export type Difference = schema.Difference;
+
 export type Failed = schema.ErrorBody;

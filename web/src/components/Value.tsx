@@ -5,7 +5,7 @@ import { useTags } from '../api/queries';
 import { notThis, onlyThis } from '../filter/edit';
 import { findKey, type FoundKey } from '../filter/keys';
 import { sharedOf } from '../state/search';
-import { usePatch, useSearchState } from '../state/useUrl';
+import { useIsTrace, usePatch, useSearchState } from '../state/useUrl';
 import { copyText } from './copy';
 import { Icon, type IconName } from './Icon';
 import { onMenuKeys } from './menuKeys';
@@ -31,12 +31,19 @@ function useActions(found: FoundKey | null, value: string, open: Action | undefi
   const search = useSearchState();
   const patch = usePatch();
   const navigate = useNavigate();
+  const isTrace = useIsTrace();
   const filter = search.filter ?? '';
   const actions: Action[] = open ? [open] : [];
   if (found) {
     const { key } = found;
-    actions.push({ icon: 'filter', label: 'Only this', run: () => patch({ filter: onlyThis(filter, key, value) }) });
-    actions.push({ icon: 'not', label: 'Not this', run: () => patch({ filter: notThis(filter, key, value) }) });
+    if (isTrace) {
+      // No filter narrows a trace: the value leads to the requests that have it.
+      const requests = { ...sharedOf(search), filter: onlyThis(filter, key, value) };
+      actions.push({ icon: 'filter', label: 'Requests with this', run: () => void navigate({ to: '/requests', search: requests }) });
+    } else {
+      actions.push({ icon: 'filter', label: 'Only this', run: () => patch({ filter: onlyThis(filter, key, value) }) });
+      actions.push({ icon: 'not', label: 'Not this', run: () => patch({ filter: notThis(filter, key, value) }) });
+    }
   }
   if (found?.tag.two_sided) {
     const { tag } = found;

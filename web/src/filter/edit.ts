@@ -48,3 +48,6 @@ export function withoutTerm(text: string, index: number): string {
   const terms = tokenise(text);
   return terms.filter((_, i) => i !== index).map((term) => textOf(text, term)).join(GAP);
 }
+
+export const withoutKeys = (text: string, keys: string[]): string =>
+  tokenise(text).filter((term) => !keys.includes(term.key.text)).map((term) => textOf(text, term)).join(GAP);

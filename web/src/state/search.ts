@@ -19,6 +19,8 @@ export interface MapSearch extends SharedSearch {
   server?: string;
   /** The folded card whose members the drawer lists. */
   folded?: string;
+  /** The drawer with the slowest and the failed traces is open. */
+  worst?: 'yes';
 }
 
 export type Order = 'time' | 'latency';
@@ -30,6 +32,26 @@ export interface RequestsSearch extends SharedSearch {
   request?: string;
   /** Start of the selected request in µs, which the server needs to find it. */
   at?: number;
+}
+
+const SHOWS = ['slowest', 'failed', 'newest'] as const;
+export type Show = (typeof SHOWS)[number];
+
+export interface TracesSearch extends SharedSearch {
+  show?: Show;
+  /** The drawer that compares the slow or the failed requests with the others is open. */
+  compare?: 'slow' | 'failed';
+  /** From where on a request is slow, in µs. */
+  slow?: number;
+}
+
+export interface TraceSearch extends SharedSearch {
+  /** Start of the request in µs, which makes the look-up quick. */
+  at?: number;
+  /** The span whose drawer is open. */
+  span?: string;
+  /** What is searched for in the trace. */
+  find?: string;
 }
 
 type Raw = Record<string, unknown>;
@@ -60,6 +82,7 @@ export const readMap = (raw: Raw): MapSearch =>
   compact({
     ...readShared(raw),
     group_by: text(raw['group_by']), client: text(raw['client']), server: text(raw['server']), folded: text(raw['folded']),
+    worst: raw['worst'] === 'yes' ? 'yes' : undefined,
   }) as MapSearch;
 
 export const readRequests = (raw: Raw): RequestsSearch =>
@@ -68,6 +91,15 @@ export const readRequests = (raw: Raw): RequestsSearch =>
     order: raw['order'] === 'latency' ? 'latency' : undefined,
     columns: text(raw['columns']), widths: text(raw['widths']), request: text(raw['request']), at: number(raw['at']),
   }) as RequestsSearch;
+
+export function readTraces(raw: Raw): TracesSearch {
+  const show = SHOWS.find((s) => s === raw['show'] && s !== 'slowest');
+  const compare = (['slow', 'failed'] as const).find((c) => c === raw['compare']);
+  return compact({ ...readShared(raw), show, compare, slow: number(raw['slow']) }) as TracesSearch;
+}
+
+export const readTrace = (raw: Raw): TraceSearch =>
+  compact({ ...readShared(raw), at: number(raw['at']), span: text(raw['span']), find: text(raw['find']) }) as TraceSearch;
 
 /** What a link to another page carries over. */
 export const sharedOf = ({ last, from, to, filter }: SharedSearch): SharedSearch => compact({ last, from, to, filter }) as SharedSearch;

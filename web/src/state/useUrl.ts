@@ -2,13 +2,16 @@
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useCallback } from 'react';
 import { isLive, rangeOf, type Range } from './range';
-import type { MapSearch, RequestsSearch, SharedSearch } from './search';
+import type { MapSearch, RequestsSearch, SharedSearch, TraceSearch, TracesSearch } from './search';
 
-export type AnySearch = MapSearch & RequestsSearch;
+export type AnySearch = MapSearch & RequestsSearch & TracesSearch & TraceSearch;
 
 export function useSearchState(): AnySearch {
   return useRouterState({ select: (state) => state.location.search as AnySearch, structuralSharing: true });
 }
+
+/** Whether the page is a single trace, which no range or filter narrows. */
+export const useIsTrace = (): boolean => useRouterState({ select: (state) => /^\/traces\/./.test(state.location.pathname) });
 
 /** Merges a change into the search of the current page; `undefined` removes a key. */
 export function usePatch(): (patch: Partial<AnySearch>, options?: { replace?: boolean }) => void {

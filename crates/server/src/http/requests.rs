@@ -19,7 +19,7 @@ use crate::map::MapError;
 use crate::map::fetch::{self, Range};
 
 /// A successful request above this is shown as slow, in microseconds.
-const SLOW_US: u64 = 100_000;
+pub(super) const SLOW_US: u64 = 100_000;
 const MAX_ROWS: u32 = 1000;
 
 /// Columns of a row in the list; times and ids as the page wants them.
@@ -59,7 +59,7 @@ pub(crate) struct ListAnswer {
 }
 
 /// `<microseconds or latency>.<row id>`
-fn cursor_of(row: &Map<String, Value>, by_latency: bool) -> Option<String> {
+pub(super) fn cursor_of(row: &Map<String, Value>, by_latency: bool) -> Option<String> {
     let number = row.get(if by_latency { "response_duration_us" } else { "end_time_us" })?.as_u64().unwrap_or(0);
     Some(format!("{number}.{}", row.get("_id")?.as_str()?))
 }
@@ -120,13 +120,13 @@ fn end_of_log(engine: &dyn Engine, range: Range) -> Result<Tail, MapError> {
     Ok(tail)
 }
 
-fn parse_cursor(text: &str) -> Result<(u64, u64), ApiError> {
+pub(super) fn parse_cursor(text: &str) -> Result<(u64, u64), ApiError> {
     let parts = text.split_once('.').and_then(|(number, id)| Some((number.parse().ok()?, id.parse().ok()?)));
     parts.ok_or_else(|| ApiError::invalid("the cursor is not one that a list gave"))
 }
 
 /// Rows of one observation point per edge, unless the filter asks for points.
-fn one_point(range: Range, filter: &str) -> String {
+pub(super) fn one_point(range: Range, filter: &str) -> String {
     if filter.contains("observation_point") {
         return "1".to_owned();
     }

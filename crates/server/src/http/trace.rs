@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use hadal_model::catalog::L7_FLOW_LOG;
 use hadal_store::Engine;
-use hadal_trace::{Node, Span};
+use hadal_trace::{Node, Span, Step, critical_path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -17,6 +17,7 @@ use super::answer::{ApiError, ErrorBody};
 use super::requests::{ROW, ids_as_text};
 use crate::map::MapError;
 use crate::map::fetch;
+use crate::trace::summary::{self, Name, Part};
 use crate::trace::{self, Trace};
 
 /// Columns of a span's row beyond those of a row in the list.
@@ -33,11 +34,24 @@ pub(crate) struct TraceParams {
 
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TraceAnswer {
+    /// What took the time, and what failed.
+    sentence: String,
+    /// Time from the first byte to the last, in microseconds.
+    total_us: u64,
+    /// What took it, the largest share first; together they are the total.
+    parts: Vec<Part>,
     /// Parents come before their children; else by start.
     spans: Vec<TraceSpan>,
+    /// Calls that the same processes made meanwhile and that have no sure parent, at most 100 of them.
+    orphans: Vec<TraceSpan>,
+    /// How many of those there are.
+    orphans_found: usize,
     /// Something may be missing: too many spans, or no time to look for more.
     truncated: bool,
 }
+
+/// Most calls without a sure parent that an answer holds.
+const MOST_ORPHANS: usize = 100;
 
 /// One row of the log in its place.
 #[derive(Serialize, ToSchema)]
@@ -60,6 +74,9 @@ pub(crate) struct TraceSpan {
     waiting_us: u64,
     /// Of the client's end of a call: how much longer it took there than at the server's end.
     network_us: Option<u64>,
+    /// Stretches of the critical path, on which nothing else was waited for: pairs of start and end, in microseconds of the
+    /// same clock.
+    critical: Vec<[i64; 2]>,
     /// Columns of the row.
     #[schema(value_type = Object)]
     row: Map<String, Value>,
@@ -80,18 +97,53 @@ pub(crate) async fn trace(
 fn find(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Result<TraceAnswer, ApiError> {
     let seed = trace::fetch::seed(engine, id, start_us)?;
     let seed = seed.ok_or_else(|| ApiError::not_found("there is no such request; it may have expired"))?;
-    let trace = trace::trace_of(engine, seed)?;
+    let mut trace = trace::trace_of(engine, seed, trace::BUDGET)?;
+    let orphans_found = trace.orphans.len();
+    trace.orphans.truncate(MOST_ORPHANS);
     let mut rows = rows_of(engine, &trace)?;
-    let spans = trace.spans.iter().map(|(node, _)| line(node, rows.remove(&node.id).unwrap_or_default()));
-    Ok(TraceAnswer { spans: spans.collect(), truncated: trace.truncated })
+    let tree = trace.tree();
+    let steps = critical_path(&tree);
+    let summary = summary::summarize(&tree, &steps, &names(&rows));
+    let mut critical = stretches(&tree, &steps);
+    let mut line = |(node, _): &(Node, Span)| {
+        line(node, critical.remove(&node.id).unwrap_or_default(), rows.remove(&node.id).unwrap_or_default())
+    };
+    Ok(TraceAnswer {
+        sentence: summary.sentence,
+        total_us: summary.total_us,
+        parts: summary.parts,
+        spans: trace.spans.iter().map(&mut line).collect(),
+        orphans: trace.orphans.iter().map(&mut line).collect(),
+        orphans_found,
+        truncated: trace.truncated,
+    })
+}
+
+pub(super) fn names(rows: &HashMap<u64, Map<String, Value>>) -> HashMap<u64, Name> {
+    let name = |row: &Map<String, Value>| {
+        let text = |column: &str| row.get(column).and_then(Value::as_str).unwrap_or_default();
+        let code = row.get("response_code").filter(|code| !code.is_null()).map(Value::to_string).unwrap_or_default();
+        let name = Name::new(text("server"), text("l7_protocol_str"), text("request_type"), text("endpoint"));
+        Name { status: text("response_status").to_owned(), code, ..name }
+    };
+    rows.iter().map(|(id, row)| (*id, name(row))).collect()
+}
+
+fn stretches(tree: &[(&Node, &Span)], steps: &[Step]) -> HashMap<u64, Vec<[i64; 2]>> {
+    let mut stretches: HashMap<u64, Vec<[i64; 2]>> = HashMap::new();
+    for step in steps {
+        stretches.entry(tree[step.place].0.id).or_default().push([step.from_us, step.to_us]);
+    }
+    stretches
 }
 
 /// The rows as the page wants them, by id.
-fn rows_of(engine: &dyn Engine, trace: &Trace) -> Result<HashMap<u64, Map<String, Value>>, MapError> {
+pub(super) fn rows_of(engine: &dyn Engine, trace: &Trace) -> Result<HashMap<u64, Map<String, Value>>, MapError> {
     let second = |span: &Span| span.end_us / 1_000_000;
-    let seconds = trace.spans.iter().map(|(_, span)| second(span));
+    let all = || trace.spans.iter().chain(&trace.orphans);
+    let seconds = all().map(|(_, span)| second(span));
     let (from, to) = (seconds.clone().min().unwrap_or_default(), seconds.max().unwrap_or_default());
-    let ids: Vec<_> = trace.spans.iter().map(|(node, _)| node.id.to_string()).collect();
+    let ids: Vec<_> = all().map(|(node, _)| node.id.to_string()).collect();
     let sql = format!(
         "SELECT {ROW}, {MORE}, {} FROM {} AS log WHERE log.time >= toDateTime({from}) AND log.time <= toDateTime({to}) \
          AND log._id IN ({})",
@@ -104,7 +156,7 @@ fn rows_of(engine: &dyn Engine, trace: &Trace) -> Result<HashMap<u64, Map<String
     Ok(rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect())
 }
 
-fn line(node: &Node, row: Map<String, Value>) -> TraceSpan {
+fn line(node: &Node, critical: Vec<[i64; 2]>, row: Map<String, Value>) -> TraceSpan {
     TraceSpan {
         id: node.id.to_string(),
         parent_id: node.link.map(|link| link.parent.to_string()),
@@ -115,6 +167,7 @@ fn line(node: &Node, row: Map<String, Value>) -> TraceSpan {
         self_us: node.self_us,
         waiting_us: node.waiting_us,
         network_us: node.network_us,
+        critical,
         row,
     }
 }

@@ -301,7 +301,29 @@ impl Search {
     /// The tree of the first row.
     pub(crate) fn finish(self) -> Trace {
         let forest = self.forest();
-        let spans = forest.tree_of(self.seed).into_iter().map(|node| (node.clone(), self.spans[node.index].clone()));
-        Trace { spans: spans.collect(), truncated: self.truncated || forest.truncated }
+        let tree = forest.tree_of(self.seed);
+        let own = |node: &Node| (node.clone(), self.spans[node.index].clone());
+        let spans = tree.iter().map(|node| own(node)).collect();
+        let orphans = self.orphans(&forest, &tree).map(own).collect();
+        Trace { spans, orphans, truncated: self.truncated || forest.truncated }
+    }
+
+    /// Calls that processes of the tree made while they worked on its requests, and that have no sure parent.
+    fn orphans<'a>(&'a self, forest: &'a Forest, tree: &[&Node]) -> impl Iterator<Item = &'a Node> {
+        let mut worked: HashMap<Process<'a>, Vec<(u64, u64)>> = HashMap::new();
+        for node in tree {
+            let span = &self.spans[node.index];
+            if span.point == ObservationPoint::ServerProcess && span.own_pid() != 0 {
+                worked.entry((&span.agent, span.own_pid())).or_default().push((span.start_us, span.end_us));
+            }
+        }
+        let own: HashSet<u64> = tree.iter().map(|node| node.id).collect();
+        forest.nodes.iter().filter(move |node| {
+            let span = &self.spans[node.index];
+            let times = worked.get(&(span.agent.as_str(), span.own_pid()));
+            let is_call =
+                span.point == ObservationPoint::ClientProcess && node.link.is_none() && !own.contains(&node.id);
+            is_call && times.is_some_and(|times| times.iter().any(|(from, to)| (*from..=*to).contains(&span.start_us)))
+        })
     }
 }

@@ -6,7 +6,14 @@ use hadal_trace::Span;
 use super::search::{Found, Round, Search};
 
 /// One end of a call: connection and sequence number are made of its number.
-fn end(id: u64, point: ObservationPoint, pid: u32, call: u32, times: (u64, u64), contexts: [u64; 2]) -> Span {
+pub(super) fn end(
+    id: u64,
+    point: ObservationPoint,
+    pid: u32,
+    call: u32,
+    times: (u64, u64),
+    contexts: [u64; 2],
+) -> Span {
     Span {
         id,
         start_us: 1_000_000_000 + times.0,
@@ -118,4 +125,19 @@ fn a_trace_that_is_too_large_is_cut_and_says_so() {
     }));
     let (ids, rounds, truncated) = run(&store, own.id);
     assert!(truncated && ids.len() <= 5000 && rounds < 16, "{} in {rounds} rounds", ids.len());
+}
+
+#[test]
+fn calls_meanwhile_without_a_sure_parent_are_told_of() {
+    let mut store = chain(1, 2, 0);
+    // In the same process and time, with a context that leads nowhere; the second one is of another time.
+    store.push(end(900, ObservationPoint::ClientProcess, 100, 900, (500, 600), [77, 78]));
+    store.push(end(901, ObservationPoint::ClientProcess, 100, 901, (500_000, 500_100), [77, 78]));
+    let mut search = Search::new(store[0].clone());
+    while let Some(round) = search.next_round() {
+        search.add(look_up(&store, &round));
+    }
+    let trace = search.finish();
+    assert_eq!(trace.spans.len(), 3);
+    assert_eq!(trace.orphans.iter().map(|(node, _)| node.id).collect::<Vec<_>>(), [900]);
 }

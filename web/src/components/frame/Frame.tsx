@@ -4,7 +4,7 @@ import { useState } from 'react';
 import { useKeys } from '../../state/keys';
 import { paused, shifted } from '../../state/range';
 import { sharedOf } from '../../state/search';
-import { useRange, useSearchState } from '../../state/useUrl';
+import { useIsTrace, useRange, useSearchState } from '../../state/useUrl';
 import { FilterProblem } from '../filter/FilterProblem';
 import { KeysOverlay } from './KeysOverlay';
 import { OfflineBanner } from './OfflineBanner';
@@ -16,16 +16,20 @@ function useFrameKeys(showKeys: () => void): void {
   const navigate = useNavigate();
   const search = useSearchState();
   const { range, live, setRange } = useRange();
-  const go = (to: '/map' | '/requests' | '/agents') => () => void navigate({ to, search: sharedOf(search) });
+  const hasRange = !useIsTrace();
+  const go = (to: '/map' | '/requests' | '/traces' | '/agents') => () => void navigate({ to, search: sharedOf(search) });
   useKeys({
     '/': () => document.querySelector<HTMLInputElement>('[data-testid=filter-input]')?.focus(),
     '?': showKeys,
     'g m': go('/map'),
     'g r': go('/requests'),
+    'g t': go('/traces'),
     'g a': go('/agents'),
-    '[': () => setRange(shifted(range, -1)),
-    ']': () => setRange(shifted(range, 1)),
-    '.': () => setRange(live ? paused(range) : { last: range.last }),
+    ...(hasRange && {
+      '[': () => setRange(shifted(range, -1)),
+      ']': () => setRange(shifted(range, 1)),
+      '.': () => setRange(live ? paused(range) : { last: range.last }),
+    }),
   });
 }
 

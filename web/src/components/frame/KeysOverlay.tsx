@@ -9,6 +9,7 @@ const KEYS: Group[] = [
   ['Time', [['[', 'Half a range back'], [']', 'Half a range forth'], ['.', 'Live or paused'], ['drag', 'Zoom on a chart; back undoes it']]],
   ['Map', [['Tab', 'Next link or service'], ['Enter', 'Open it'], ['Esc', 'Close what opened last']]],
   ['Requests', [['j', 'Next row'], ['k', 'Previous row'], ['Enter', 'Open'], ['Esc', 'Close']]],
+  ['Trace', [['↑ ↓', 'Previous, next span'], ['← →', 'Fold, unfold'], ['Enter', 'Open the span'], ['e', 'Next error'], ['/', 'Search in the trace'], ['Esc', 'Close']]],
   ['Filter', [['/', 'Into the filter line'], ['↑ ↓', 'Choose a completion'], ['Tab', 'Take it'], ['Enter', 'Apply'], ['Esc', 'Leave it as it was']]],
 ];
 

@@ -1,6 +1,7 @@
-import { useRouterState } from '@tanstack/react-router';
+import { Link, useRouterState } from '@tanstack/react-router';
 import { paused } from '../../state/range';
-import { useRange } from '../../state/useUrl';
+import { sharedOf } from '../../state/search';
+import { useIsTrace, useRange, useSearchState } from '../../state/useUrl';
 import { FilterLine } from '../filter/FilterLine';
 import { Icon } from '../Icon';
 import { PAGES } from './pages';
@@ -20,6 +21,9 @@ function LiveToggle() {
 export function TopBar() {
   const path = useRouterState({ select: (state) => state.location.pathname });
   const page = PAGES.find((p) => path.startsWith(p.to));
+  const search = useSearchState();
+  // A trace is what it is: neither a filter nor a range narrows it, so neither is shown.
+  if (useIsTrace()) return <header className="topbar"><h1><Link to="/traces" search={sharedOf(search)} title="All traces (g t)">Traces</Link> <span className="muted">/</span> Trace</h1></header>;
   return (
     <header className="topbar">
       <h1>{page?.name ?? 'Hadal'}</h1>

@@ -1,10 +1,12 @@
-// What the drawer shows for the selection: a service, a call between two, or the members of a fold.
+// What the drawer shows for the selection: a service, a call between two, the members of a fold; else
+// the worst requests, if they are asked for.
 import type { ServiceMap } from '../../api/types';
 import { CallDrawer } from './CallDrawer';
 import { FoldDrawer } from './FoldDrawer';
 import type { MapModel } from './model';
 import { NodeDrawer } from './NodeDrawer';
 import type { MapSelection } from './useSelection';
+import { WorstDrawer } from './WorstDrawer';
 
 interface Props {
   data: ServiceMap;
@@ -24,5 +26,6 @@ export function MapDrawer({ data, model, groupBy, selection }: Props) {
     return <NodeDrawer key={name} name={name} node={data.nodes.find((n) => n.name === name)} groupBy={groupBy} selection={selection} />;
   }
   const fold = selection.folded !== null && model.cards.find((c) => c.id === selection.folded && c.folded);
-  return fold ? <FoldDrawer fold={fold} selection={selection} /> : null;
+  if (fold) return <FoldDrawer fold={fold} selection={selection} />;
+  return selection.worst ? <WorstDrawer /> : null;
 }

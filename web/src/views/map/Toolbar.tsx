@@ -4,6 +4,7 @@ import { plural } from '../../format/units';
 import { usePatch } from '../../state/useUrl';
 import { HealthBadge } from './HealthBadge';
 import { Legend } from './Legend';
+import { WorstButton } from './WorstDrawer';
 import { DEFAULT_GROUP, groupOf } from './model';
 
 /** Only a tag that both ends have can make the nodes of a map. */
@@ -32,6 +33,7 @@ export function Toolbar({ data, groupBy }: { data: ServiceMap | undefined; group
       {data && data.nodes.length > 0 && <span className="muted nowrap map-count">{plural(data.nodes.length, ...what)} · {plural(data.edges.length, 'link')}</span>}
       <span className="grow" />
       {data && data.nodes.length > 0 && <Legend />}
+      {data && data.nodes.length > 0 && <WorstButton />}
       {data && <HealthBadge health={data.health} />}
     </div>
   );

@@ -8,6 +8,8 @@ export interface MapSelection {
   node: string | null;
   edge: { client: string; server: string } | null;
   folded: string | null;
+  /** The worst requests are listed, while nothing is selected. */
+  worst: boolean;
   /** For titles. */
   name: string;
   selectNode: (name: string) => void;
@@ -17,7 +19,7 @@ export interface MapSelection {
 }
 
 export function useSelection(): MapSelection {
-  const { client, server, folded } = useSearchState();
+  const { client, server, folded, worst } = useSearchState();
   const patch = usePatch();
   const selectNode = useCallback((name: string) => patch({ server: name, client: undefined, folded: undefined }), [patch]);
   const selectEdge = useCallback((a: string, b: string) => patch({ client: a, server: b, folded: undefined }), [patch]);
@@ -26,8 +28,8 @@ export function useSelection(): MapSelection {
   return useMemo(() => {
     const edge = client !== undefined && server !== undefined ? { client, server } : null;
     const node = edge ? null : (server ?? null);
-    return { node, edge, folded: folded ?? null, name: edge ? `${edge.client} → ${edge.server}` : (node ?? ''), selectNode, selectEdge, selectFold, clear };
-  }, [client, server, folded, selectNode, selectEdge, selectFold, clear]);
+    return { node, edge, folded: folded ?? null, worst: worst === 'yes', name: edge ? `${edge.client} → ${edge.server}` : (node ?? ''), selectNode, selectEdge, selectFold, clear };
+  }, [client, server, folded, worst, selectNode, selectEdge, selectFold, clear]);
 }
 
 /** Cards and links that stay bright; null when nothing is selected. */
