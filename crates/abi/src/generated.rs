@@ -181,6 +181,8 @@ pub struct Decision {
     pub reserved: u32,
 }
 
+pub const CONTEXT_SHARED: u32 = 0x80;
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct GoLayout {

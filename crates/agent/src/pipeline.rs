@@ -27,6 +27,8 @@ use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
 /// Rows of the log per batch.
 const LOG_BATCH: usize = 8192;
 
+const _: () = assert!(hadal_model::CONTEXT_SHARED == abi::CONTEXT_SHARED as u64);
+
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
 /// Sockets that are asked for their identity at once.

@@ -241,7 +241,10 @@ impl Setup {
     /// 16 threads write one connection: each message is at its place, or said not to be.
     fn threads(&self, outcome: &mut Outcome) {
         for ordered in [false, true] {
-            let config = Config { level: Some(self.level), ordered_sends: ordered, ..Config::default() };
+            // Room for all of it: the reader may get no CPU meanwhile.
+            let ring_bytes = 32 << 20;
+            let config =
+                Config { level: Some(self.level), ordered_sends: ordered, ring_bytes, ..Config::default() };
             let bpf = match Bpf::load(config) {
                 Ok(bpf) => bpf,
                 Err(error) => panic!("{error}"),
@@ -260,7 +263,9 @@ impl Setup {
             let name = if ordered { "16 writers, exact order" } else { "16 writers, overlaps told" };
             let told = bpf.counters().overlaps;
             let exact = self.level != Level::C;
-            outcome.check(name, writers(&text, &recorder, (ordered, exact), told));
+            let counters = bpf.counters();
+            let checked = writers(&text, &recorder, (ordered, exact), told);
+            outcome.check(name, checked.map_err(|error| format!("{error}; {counters:?}")));
         }
     }
 

@@ -9,3 +9,7 @@ pub mod sketch;
 pub use enums::{
     Direction, L7Protocol, LossCause, MessageType, ObservationPoint, ResponseStatus, SignalSource, Transport,
 };
+
+/// In a context (`syscall_trace_id_*`): the task that opened it works on several requests at the same time, so that what it
+/// sends next may belong to any of them. The rest is the time in nanoseconds, times 256, and the CPU's number.
+pub const CONTEXT_SHARED: u64 = 0x80;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hadal_model::ObservationPoint;
+use hadal_model::{CONTEXT_SHARED, ObservationPoint};
 
 use crate::ranked::{Process, Ranked, Within};
 use crate::turns::untangle;
@@ -76,6 +76,11 @@ pub(crate) struct Contexts {
     /// Processes with a task that works on several requests by turns.
     multiplexed: HashSet<Process>,
     siblings: HashMap<Key, Sibling>,
+}
+
+/// Whether the task that opened the context works on several requests at the same time.
+pub(crate) fn is_shared(context: u64) -> bool {
+    context & CONTEXT_SHARED != 0
 }
 
 fn key(of: &Ranked<'_>, side: usize) -> Option<Key> {
@@ -205,5 +210,21 @@ fn multiplexed(ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) -> HashSet<Pro
             || (in_one_go && idle.contains(&own.0))
             || (several && unanswered.contains(&own.0))
     };
-    used.iter().filter(is_multiplexed).map(|(own, _)| own.0).collect()
+    let mut found: HashSet<Process> = used.iter().filter(is_multiplexed).map(|(own, _)| own.0).collect();
+    found.extend(mostly_shared(ranked));
+    found
+}
+
+/// Processes most of whose reads are those of tasks that work on several requests at the same time.
+fn mostly_shared(ranked: &[Ranked<'_>]) -> impl Iterator<Item = Process> {
+    let mut reads: HashMap<Process, (usize, usize)> = HashMap::new();
+    for span in ranked {
+        let side = usize::from(is(span, ObservationPoint::ClientProcess));
+        if let Some((process, context)) = key(span, side) {
+            let count = reads.entry(process).or_default();
+            count.0 += 1;
+            count.1 += usize::from(is_shared(context));
+        }
+    }
+    reads.into_iter().filter(|(_, (all, shared))| shared * 2 > *all).map(|(process, _)| process)
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use hadal_model::ObservationPoint;
 
 use crate::call::{self, Calls};
-use crate::context::{Contexts, Sibling};
+use crate::context::{Contexts, Sibling, is_shared};
 use crate::evidence::{Evidence, Link, Proposal, Proposals};
 use crate::headers::Headers;
 use crate::ranked::{Ranked, Within, agents, rank};
@@ -137,7 +137,8 @@ fn parent_of_call(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, heade
 fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, proposals: &mut Proposals) {
     let call = &ranked[rank];
     let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
-    let sure = if is_multiplexed { MULTIPLEXED_CONTEXT } else { CONTEXT };
+    let sure_of = |context: u64| if is_multiplexed || is_shared(context) { MULTIPLEXED_CONTEXT } else { CONTEXT };
+    let sure = sure_of(call.span.contexts[0]);
     let holding = |parent: usize, sure: f64| match ranked[parent].holds(call) {
         _ if parent >= rank => None,
         Within::Nested => Some((parent, sure)),
@@ -151,7 +152,7 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
         proposals.add_equals(found.as_slice(), Evidence::AnswerContext);
     }
     if let Some(parent) = contexts.answered_after(rank, ranked) {
-        proposals.add(parent, Evidence::ResponseContext, sure);
+        proposals.add(parent, Evidence::ResponseContext, sure_of(call.span.contexts[1]));
     }
 }
 

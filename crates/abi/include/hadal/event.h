@@ -195,6 +195,9 @@ struct hadal_decision {
 	__u32 reserved;
 };
 
+/* In a context: the thread works on several requests at the same time. The rest is the time and the CPU's number. */
+enum { HADAL_CONTEXT_SHARED = 0x80 };
+
 /* Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure. */
 struct hadal_go_layout {
 	__u32 goid;

@@ -71,6 +71,35 @@ static __always_inline void fill_goroutine(struct hadal_data_event *event, struc
 		read_goroutine(GO_G(regs), &thread->go, &event->goroutine, &event->parent_goroutine);
 }
 
+/* A request weighs as much as so many that came one after the other. */
+enum { OVERLAP_WEIGHT = 4, MOST_OVERLAPS = 64 };
+
+/* What a thread that reads requests before it has answered others sends next may belong to any of them. */
+static __always_inline void note_request(struct task_state *thread)
+{
+	if (thread->request) {
+		thread->overlaps += OVERLAP_WEIGHT;
+		if (thread->overlaps > MOST_OVERLAPS)
+			thread->overlaps = MOST_OVERLAPS;
+	} else if (thread->overlaps) {
+		thread->overlaps -= 1;
+	}
+}
+
+static __always_inline __u64 new_context(__u64 time_ns, bool shared)
+{
+	return time_ns << 8 | (shared ? HADAL_CONTEXT_SHARED : 0) | (bpf_get_smp_processor_id() & (HADAL_CONTEXT_SHARED - 1));
+}
+
+static __always_inline __u64 thread_sends(const struct hadal_data_event *event, struct socket_state *state,
+					  struct task_state *thread, bool begins)
+{
+	if (begins && state->role == HADAL_ROLE_SERVER && thread->request == state->context)
+		thread->request = 0;
+	/* What is sent first on a new connection waited for it, and other messages were read meanwhile. */
+	return event->counter || !state->connect_context ? thread->context : state->connect_context;
+}
+
 /*
  * Evidence for tracing: a message's first receive opens a context on the thread or goroutine, later receives of the same
  * message keep it, sends carry it.
@@ -79,6 +108,7 @@ static __always_inline __u64 follow_context(const struct hadal_data_event *event
 					    struct task_state *thread, bool begins)
 {
 	struct goroutine key = { .number = event->goroutine, .pid = event->header.pid };
+	bool is_request = begins && state->role == HADAL_ROLE_SERVER;
 
 	if (!thread) {
 		count(HADAL_COUNTER_MAP_FULL);
@@ -87,15 +117,21 @@ static __always_inline __u64 follow_context(const struct hadal_data_event *event
 	if (event->direction == HADAL_EGRESS) {
 		if (unlikely(key.number))
 			return goroutine_sends(&key, event->parent_goroutine, state, begins);
-		/* What is sent first on a new connection waited for it, and other messages were read meanwhile. */
-		return event->counter || !state->connect_context ? thread->context : state->connect_context;
+		return thread_sends(event, state, thread, begins);
 	}
-	if (begins)
-		state->context = event->header.time_ns << 8 | (bpf_get_smp_processor_id() & 0xff);
-	if (unlikely(key.number))
+	if (unlikely(key.number)) {
+		if (begins)
+			state->context = new_context(event->header.time_ns, false);
 		goroutine_receives(&key, state, begins);
-	else
-		thread->context = state->context;
+		return state->context;
+	}
+	if (is_request)
+		note_request(thread);
+	if (begins)
+		state->context = new_context(event->header.time_ns, thread->overlaps >= OVERLAP_WEIGHT);
+	if (is_request)
+		thread->request = state->context;
+	thread->context = state->context;
 	return state->context;
 }
 

@@ -41,6 +41,7 @@ enum { NO_DIRECTION = 2 };
 
 struct task_state {
 	__u64 context;
+	__u64 request; /* context of the last request that it read and has not answered */
 	__u64 vector; /* of messages being sent or received one by one */
 	__u64 send_socket; /* a send under way: its socket, first byte and start */
 	__u64 send_start_ns;
@@ -49,7 +50,7 @@ struct task_state {
 	__u32 vector_next;
 	__u32 go_generation;
 	struct hadal_go_layout go;
-	__u32 reserved;
+	__u32 overlaps; /* requests that it read before it had answered others, of late */
 };
 
 /* One event being built. A vector is copied in steps, so that the verifier is sure of `payload + offset`. */
