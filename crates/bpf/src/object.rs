@@ -73,11 +73,13 @@ pub struct Config {
     pub level: Option<Level>,
     /// Exact order of sends that several threads make on one socket, at the price of one more program per send.
     pub ordered_sends: bool,
+    /// Follow requests from one goroutine of a Go program to another.
+    pub go_hand_over: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ring_bytes: 8 << 20, payload_bytes: 1024, level: None, ordered_sends: false }
+        Self { ring_bytes: 8 << 20, payload_bytes: 1024, level: None, ordered_sends: false, go_hand_over: true }
     }
 }
 
@@ -197,7 +199,11 @@ impl Bpf {
 
     /// All features, and if that does not work those that do.
     fn load_level(level: Level, config: Config, running: &Kernel) -> Result<Self, Error> {
-        let wanted = |feature: &Feature| *feature != Feature::OrderedSends || config.ordered_sends;
+        let wanted = |feature: &Feature| match feature {
+            Feature::OrderedSends => config.ordered_sends,
+            Feature::GoHandOver => config.go_hand_over,
+            Feature::Uring | Feature::Datagrams => true,
+        };
         let wanted: Vec<_> = Feature::ALL.into_iter().filter(wanted).collect();
         match Self::load_with(level, config, running, &wanted) {
             Err(Error::Kernel { .. }) => {}

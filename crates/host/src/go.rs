@@ -19,7 +19,7 @@ pub fn go_functions(pid: u32, names: &[&str]) -> Option<Vec<Option<u64>>> {
 }
 
 /// Offsets in the structures of a running Go program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GoOffsets {
     /// Of the goroutine's number in `g`.
     pub goid: u32,

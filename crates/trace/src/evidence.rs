@@ -17,6 +17,8 @@ pub enum Evidence {
     AnswerContext,
     /// The task that read the answer went on to answer the parent's request.
     ResponseContext,
+    /// Of all that the process did at that time, this fits best what is usual in it.
+    Pattern,
 }
 
 impl Evidence {
@@ -29,6 +31,7 @@ impl Evidence {
         Self::TaskContext,
         Self::AnswerContext,
         Self::ResponseContext,
+        Self::Pattern,
     ];
 
     /// Its name in answers.
@@ -41,6 +44,7 @@ impl Evidence {
             Self::TaskContext => "task_context",
             Self::AnswerContext => "answer_context",
             Self::ResponseContext => "response_context",
+            Self::Pattern => "pattern",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! From spans to trees.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use hadal_model::ObservationPoint;
 
@@ -8,14 +8,16 @@ use crate::call::{self, Calls};
 use crate::context::{Contexts, Sibling, is_shared};
 use crate::evidence::{Evidence, Link, Proposal, Proposals};
 use crate::headers::Headers;
-use crate::ranked::{Ranked, Within, agents, rank};
+use crate::ranked::{Process, Ranked, Within, agents, rank};
 use crate::times::{Times, times};
-use crate::{Span, clock};
+use crate::{Span, clock, pattern};
 
 /// What a task read last, looking back or forward alone.
 const CONTEXT: f64 = 0.6;
 /// The same where tasks work on several requests by turns.
 const MULTIPLEXED_CONTEXT: f64 = 0.35;
+/// What fits the usual best; alone it is not enough.
+const PATTERN: f64 = 0.4;
 /// A call that ends after its parent was not waited for; or it is another one's.
 const OUTLIVES: f64 = 0.6;
 
@@ -105,10 +107,11 @@ fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>) -> Vec<Ranked<
 fn link(ranked: &mut [Ranked<'_>], calls: &Calls) {
     let mut contexts = Contexts::new(ranked);
     let mut headers = Headers::new(ranked);
+    let patterns = patterns(ranked, &contexts);
     for rank in 0..ranked.len() {
         let call = ranked[rank].call;
         let link = if ranked[rank].is_head {
-            parent_of_call(rank, ranked, &contexts, &headers)
+            parent_of_call(rank, ranked, &contexts, &headers, &patterns)
         } else {
             // The rows of a call stand next to each other.
             Some(Proposal { parent: rank - 1, evidence: Evidence::SameCall, confidence: calls.confidence[call] })
@@ -125,11 +128,29 @@ fn has_server_side(rank: usize, ranked: &[Ranked<'_>]) -> bool {
     rest.last().is_some_and(|last| !last.span.is_client_side())
 }
 
-fn parent_of_call(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, headers: &Headers<'_>) -> Option<Proposal> {
+/// Parents by pattern, of the calls of processes that work on several requests by turns.
+type Patterns = HashMap<usize, usize>;
+
+fn patterns(ranked: &[Ranked<'_>], contexts: &Contexts) -> Patterns {
+    let processes: BTreeSet<Process> = ranked.iter().filter_map(|span| span.process).collect();
+    let multiplexed = processes.into_iter().filter(|process| contexts.is_multiplexed(*process));
+    multiplexed.flat_map(|process| pattern::parents(ranked, process)).collect()
+}
+
+fn parent_of_call(
+    rank: usize,
+    ranked: &[Ranked<'_>],
+    contexts: &Contexts,
+    headers: &Headers<'_>,
+    patterns: &Patterns,
+) -> Option<Proposal> {
     let mut proposals = Proposals::default();
     headers.propose(rank, ranked, &mut proposals);
     if ranked[rank].span.point == ObservationPoint::ClientProcess {
         propose_by_context(rank, ranked, contexts, &mut proposals);
+        if let Some(parent) = patterns.get(&rank).filter(|parent| **parent < rank) {
+            proposals.add(*parent, Evidence::Pattern, PATTERN);
+        }
     }
     proposals.choose()
 }

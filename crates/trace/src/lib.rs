@@ -18,6 +18,7 @@ mod evidence;
 mod forest;
 mod headers;
 mod path;
+mod pattern;
 mod ranked;
 mod span;
 mod times;

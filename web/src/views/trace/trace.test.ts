@@ -97,6 +97,7 @@ describe('evidence', () => {
     expect(words('task_context')).toBe('The task that sent this call had read the request 60 µs before.');
     expect(words('answer_context')).toBe('The task that sent this call had read the answer of the call before it 10 µs earlier.');
     expect(words('response_context')).toBe('The task that read this answer went on to answer the request 10 µs later.');
+    expect(words('pattern')).toMatch(/fits best what is usual/);
     expect(evidenceOf(chain()[0]!)).toMatch(/begins here/);
   });
   it('knows doubt', () => {

@@ -1,0 +1,106 @@
+//! Parents by pattern: where neither threads nor ids tell, the usual order and pace of a process' steps may.
+//!
+//! A request is read, calls are made and answered one after another or at once, the request is answered. Which request is
+//! answered is known, and which call; not which call was made for which request. All that a process did is explained at
+//! once, by what is usual in it: which step follows which, how soon, and how often the context of a task is right. What is
+//! usual is learned from the explanation itself. (The idea is that of vPath and TraceWeaver.)
+
+mod model;
+mod queue;
+mod sampler;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use hadal_model::{MessageType, ObservationPoint};
+
+use crate::ranked::{Process, Ranked};
+use model::Step;
+use sampler::{Call, Read, Request, Sampler, Work};
+
+/// Fewer calls tell nothing of what is usual, and of more it takes too long to find out.
+const CALLS: RangeInclusive<usize> = 100..=2000;
+/// A call is known if it is found with one request in such a share of all rounds.
+const KNOWN: f64 = 0.95;
+/// If fewer calls of a process are known, what is usual in it is not what was learned: measured with programs that write
+/// down which call belongs to which request (docs/tracing.md).
+const WELL_KNOWN: f64 = 0.8;
+
+/// The requests that calls of a process were made for, by rank; none if the process cannot be explained well.
+pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process) -> HashMap<usize, usize> {
+    let (work, calls, requests) = work_of(ranked, process);
+    if !CALLS.contains(&calls.len()) {
+        return HashMap::new();
+    }
+    let found = Sampler::new(&work).run();
+    let known: HashMap<usize, usize> = calls
+        .iter()
+        .zip(found)
+        .filter_map(|(call, found)| found.filter(|(_, sure)| *sure >= KNOWN).map(|(request, _)| (*call, requests[request])))
+        .collect();
+    // Of requests at the edges not all is there.
+    let inside = calls.get(calls.len() / 8..calls.len() * 7 / 8).unwrap_or_default();
+    let share = inside.iter().filter(|call| known.contains_key(call)).count() as f64 / inside.len().max(1) as f64;
+    if share < WELL_KNOWN { HashMap::new() } else { known }
+}
+
+/// The whole calls and requests of a process, and their ranks.
+fn work_of(ranked: &[Ranked<'_>], process: Process) -> (Work, Vec<usize>, Vec<usize>) {
+    let of_process = |point: ObservationPoint| -> Vec<usize> {
+        let is_own = |span: &Ranked<'_>| {
+            span.process == Some(process) && span.span.kind == MessageType::Session && span.span.point == point
+        };
+        let mut ranks: Vec<usize> = (0..ranked.len()).filter(|rank| is_own(&ranked[*rank])).collect();
+        ranks.sort_by_key(|rank| (ranked[*rank].start_us, ranked[*rank].span.seqs[0]));
+        ranks
+    };
+    let (calls, requests) = (of_process(ObservationPoint::ClientProcess), of_process(ObservationPoint::ServerProcess));
+    let mut reads: HashMap<u64, Read> = HashMap::new();
+    reads.extend(requests.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[0], Read::Request(place))));
+    reads.extend(calls.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[1], Read::Answer(place))));
+    reads.remove(&0);
+    let mut kinds: HashMap<(&str, u16, [u8; 16]), Step> = HashMap::new();
+    let mut work = Work::default();
+    for rank in &calls {
+        let (own, span) = (&ranked[*rank], ranked[*rank].span);
+        let next = kinds.len() as Step;
+        let kind = *kinds.entry((&span.protocol, span.ports[1], span.addresses[1])).or_insert(next);
+        let read = reads.get(&span.contexts[0]).copied();
+        work.calls.push(Call { kind, start_us: own.start_us, end_us: own.end_us, turns: [0; 2], read });
+    }
+    for rank in &requests {
+        let own = &ranked[*rank];
+        let read = reads.get(&own.span.contexts[1]).copied();
+        work.requests.push(Request { start_us: own.start_us, end_us: own.end_us, turns: [0; 2], read });
+    }
+    work.kinds = kinds.len();
+    count_turns(&mut work, ranked, &calls);
+    (work, calls, requests)
+}
+
+/// Puts all that was read and sent into one order. What was read at once, or sent, goes by its place in the stream.
+fn count_turns(work: &mut Work, ranked: &[Ranked<'_>], calls: &[usize]) {
+    enum End {
+        Call(usize, usize),
+        Request(usize, usize),
+    }
+    let mut order: Vec<(i64, u8, u32, End)> = Vec::new();
+    for (place, call) in work.calls.iter().enumerate() {
+        let seqs = ranked[calls[place]].span.seqs;
+        order.push((call.start_us, 1, seqs[0], End::Call(place, 0)));
+        order.push((call.end_us, 0, seqs[1], End::Call(place, 1)));
+    }
+    for (place, request) in work.requests.iter().enumerate() {
+        order.push((request.start_us, 0, 0, End::Request(place, 0)));
+        order.push((request.end_us, 1, 0, End::Request(place, 1)));
+    }
+    order.sort_by_key(|(time_us, is_sent, seq, _)| (*time_us, *is_sent, *seq));
+    for (turn, (.., end)) in order.into_iter().enumerate() {
+        match end {
+            End::Call(place, side) => work.calls[place].turns[side] = turn as u32,
+            End::Request(place, side) => work.requests[place].turns[side] = turn as u32,
+        }
+    }
+}
