@@ -189,6 +189,8 @@ pub struct GoLayout {
     pub goid: u32,
     pub parent_goid: u32,
     pub channel_sendx: u32,
+    pub calls: u32,
+    pub strays: u32,
     pub reserved: u32,
 }
 const _: () = assert!(size_of::<Header>() == 24);
@@ -200,4 +202,4 @@ const _: () = assert!(size_of::<ProcessEvent>() == 32);
 const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Controls>() == 16);
 const _: () = assert!(size_of::<Decision>() == 16);
-const _: () = assert!(size_of::<GoLayout>() == 16);
+const _: () = assert!(size_of::<GoLayout>() == 24);

@@ -1,19 +1,34 @@
-//! Where Go programs hand requests over. Reading a large program's table of functions takes a while, so another thread does.
+//! Follows requests from one goroutine of a Go program to another.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
-use hadal_bpf::{Bpf, GoPlaces};
+use hadal_bpf::{Bpf, GoPlaces, GoReach};
+
+use crate::hash::Map;
 
 /// Programs that wait to be looked at; more than these are left out.
 const WAITING: usize = 256;
+/// So many calls for no known request, and such a share of all calls, show that something is not followed yet.
+const STRAYS: u32 = 20;
+const STRAY_SHARE: f64 = 0.3;
 
-/// Looks programs up, and puts probes on them.
-pub(crate) struct GoFinder {
-    wanted: SyncSender<u32>,
-    found: Receiver<(u32, GoPlaces)>,
+/// How far the requests of a process are followed, and its calls when that was decided.
+struct Followed {
+    places: GoPlaces,
+    reach: GoReach,
+    /// All, and those for no known request.
+    calls: Option<(u32, u32)>,
 }
 
-impl GoFinder {
+/// Looks programs up, and puts probes on them. Reading a large program's table of functions takes a while, so another
+/// thread does.
+pub(crate) struct GoFollower {
+    wanted: SyncSender<u32>,
+    found: Receiver<(u32, GoPlaces)>,
+    followed: Map<u32, Followed>,
+}
+
+impl GoFollower {
     /// The thread ends with what it was made for.
     pub(crate) fn start() -> std::io::Result<Self> {
         let (wanted, asked) = sync_channel::<u32>(WAITING);
@@ -27,7 +42,7 @@ impl GoFinder {
                 }
             }
         })?;
-        Ok(Self { wanted, found })
+        Ok(Self { wanted, found, followed: Map::default() })
     }
 
     /// This process runs Go.
@@ -37,14 +52,45 @@ impl GoFinder {
         }
     }
 
-    /// Puts probes on what was found meanwhile.
-    pub(crate) fn attach(&self, bpf: &mut Bpf) {
+    /// This process is gone.
+    pub(crate) fn forget(&mut self, pid: u32) {
+        self.followed.remove(&pid);
+    }
+
+    /// Puts probes on what was found meanwhile, and further ones where calls belong to no request.
+    pub(crate) fn follow(&mut self, bpf: &mut Bpf) {
         for (pid, places) in self.found.try_iter() {
-            match bpf.follow_go(pid, places) {
-                Ok(()) => tracing::debug!(pid, ?places, "follows requests through a Go program"),
-                Err(error) => tracing::warn!(pid, "{error}"),
+            attach(bpf, pid, &places, GoReach::Transports);
+            self.followed.insert(pid, Followed { places, reach: GoReach::Transports, calls: None });
+        }
+        if self.followed.values().all(|process| process.reach == GoReach::Buffers) {
+            return;
+        }
+        for (pid, calls, strays) in bpf.go_calls() {
+            let Some(process) = self.followed.get_mut(&pid) else { continue };
+            let before = *process.calls.get_or_insert((calls, strays));
+            let new = (calls.wrapping_sub(before.0), strays.wrapping_sub(before.1));
+            let further = match process.reach {
+                GoReach::Transports => GoReach::Waiting,
+                GoReach::Waiting => GoReach::Buffers,
+                GoReach::Buffers => continue,
+            };
+            if new.1 < STRAYS {
+                continue;
+            }
+            process.calls = Some((calls, strays));
+            if f64::from(new.1) >= f64::from(new.0) * STRAY_SHARE {
+                process.reach = further;
+                attach(bpf, pid, &process.places, further);
             }
         }
+    }
+}
+
+fn attach(bpf: &mut Bpf, pid: u32, places: &GoPlaces, reach: GoReach) {
+    match bpf.follow_go(pid, places, reach) {
+        Ok(()) => tracing::debug!(pid, ?reach, "follows requests through a Go program"),
+        Err(error) => tracing::warn!(pid, "{error}"),
     }
 }
 

@@ -13,7 +13,7 @@ use hadal_tag::ProcessFacts;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AgentConfig;
-use crate::go::GoFinder;
+use crate::go::GoFollower;
 use crate::governor::{Governor, Stage, kernel_cores};
 use crate::ledger;
 use crate::outbox::Outbox;
@@ -91,7 +91,7 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
     let (ready_in, ready) = oneshot::channel();
     let bpf = config.bpf().map_err(AgentError::Config)?;
     let outbox = Outbox::new(outgoing);
-    let go = GoFinder::start().map_err(|error| AgentError::Thread(error.to_string()))?;
+    let go = GoFollower::start().map_err(|error| AgentError::Thread(error.to_string()))?;
     let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop, go };
     let names = (agent.clone(), host.clone());
     let thread = std::thread::Builder::new()
@@ -141,7 +141,7 @@ struct Capture {
     outbox: Outbox,
     notices: mpsc::Receiver<Notice>,
     stop: watch::Receiver<bool>,
-    go: GoFinder,
+    go: GoFollower,
 }
 
 /// Running figures between two reports.
@@ -191,7 +191,7 @@ impl Capture {
         mut pipeline: Pipeline,
         ready: oneshot::Sender<Result<Ready, hadal_bpf::Error>>,
     ) {
-        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &self.go, &mut pipeline).map(|()| bpf));
+        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &mut self.go, &mut pipeline).map(|()| bpf));
         // The receiver waits for exactly this, in each of the cases.
         match loaded {
             Ok(mut bpf) => {
@@ -249,14 +249,14 @@ impl Capture {
             let now = Instant::now();
             pause = pause_after(read, now.duration_since(last_read), interval);
             last_read = now;
-            apply(bpf, &self.go, pipeline.borrow_mut().take_decisions());
-            self.go.attach(bpf);
+            apply(bpf, &mut self.go, pipeline.borrow_mut().take_decisions());
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
                 report.events += received.take();
                 self.second(bpf, &mut pipeline.borrow_mut(), &mut report);
             } else if now >= next_expire {
                 next_expire = now + Duration::from_millis(100);
+                self.go.follow(bpf);
                 pipeline.borrow_mut().expire(now_us());
             }
         }
@@ -378,7 +378,7 @@ fn pause_after(read: usize, took: Duration, interval: Duration) -> Duration {
 }
 
 /// Ourselves first, so that nothing of ours is recorded; then the sockets that exist.
-fn prepare(bpf: &mut Bpf, go: &GoFinder, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
+fn prepare(bpf: &mut Bpf, go: &mut GoFollower, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
     pipeline.set_clock_offset(clock_offset_us());
     pipeline.ignore_process(std::process::id());
     let own = own_programs();
@@ -400,7 +400,7 @@ fn own_programs() -> Vec<String> {
     own.into_iter().filter(|name| name != "hadal").chain(["hadal".to_owned()]).collect()
 }
 
-fn apply(bpf: &mut Bpf, go: &GoFinder, decisions: Vec<Decision>) {
+fn apply(bpf: &mut Bpf, go: &mut GoFollower, decisions: Vec<Decision>) {
     for decision in decisions {
         let outcome = match decision {
             Decision::Socket(cookie, policy) => bpf.set_policy(cookie, policy),
@@ -410,6 +410,7 @@ fn apply(bpf: &mut Bpf, go: &GoFinder, decisions: Vec<Decision>) {
                 bpf.set_go(pid, layout)
             }
             Decision::ForgetProcess(pid) => {
+                go.forget(pid);
                 bpf.forget_process(pid);
                 Ok(())
             }

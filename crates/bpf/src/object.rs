@@ -14,7 +14,7 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectB
 use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
 
-pub use go::{GoLayout, GoPlaces};
+pub use go::{GoLayout, GoPlaces, GoReach};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
 #[repr(align(16))]
@@ -151,7 +151,7 @@ pub struct Bpf {
     // Links first: programs detach before their maps go.
     _links: Vec<Link>,
     /// Probes in programs, by device and inode of the file.
-    probes: HashMap<(u64, u64), Vec<Link>>,
+    probes: HashMap<(u64, u64), Vec<(&'static str, Link)>>,
     list: Link,
     events: MapHandle,
     counters: MapHandle,

@@ -198,11 +198,16 @@ struct hadal_decision {
 /* In a context: the thread works on several requests at the same time. The rest is the time and the CPU's number. */
 enum { HADAL_CONTEXT_SHARED = 0x80 };
 
-/* Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure. */
+/*
+ * Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure;
+ * and how often goroutines called others for no request that they were known to work on.
+ */
 struct hadal_go_layout {
 	__u32 goid;
 	__u32 parent_goid; /* 0 if there is none */
 	__u32 channel_sendx;
+	__u32 calls;
+	__u32 strays; /* of these */
 	__u32 reserved;
 };
 
@@ -215,6 +220,6 @@ _Static_assert(sizeof(struct hadal_process_event) == 32, "hadal_process_event");
 _Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
 _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
 _Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
-_Static_assert(sizeof(struct hadal_go_layout) == 16, "hadal_go_layout");
+_Static_assert(sizeof(struct hadal_go_layout) == 24, "hadal_go_layout");
 
 #endif

@@ -100,6 +100,22 @@ static __always_inline struct goroutine_state *goroutine_state(struct goroutine 
 	return bpf_map_lookup_elem(&goroutines, key);
 }
 
+static __always_inline bool is_open(__u64 root)
+{
+	return root && bpf_map_lookup_elem(&go_open, &root);
+}
+
+/* Calls for no request that is open tell that requests get to other goroutines in ways that are not followed yet. */
+static __always_inline void note_call(__u32 pid, bool is_stray)
+{
+	struct hadal_go_layout *process = bpf_map_lookup_elem(&go_processes, &pid);
+
+	if (!process)
+		return;
+	process->calls += 1;
+	process->strays += is_stray;
+}
+
 /* A goroutine sends: the context of what it works on. */
 COLD __u64 goroutine_sends(struct goroutine *key, __u64 parent, struct socket_state *socket, bool begins)
 {
@@ -110,6 +126,8 @@ COLD __u64 goroutine_sends(struct goroutine *key, __u64 parent, struct socket_st
 	state = goroutine_state(key, parent);
 	if (begins && socket->role == HADAL_ROLE_SERVER)
 		bpf_map_delete_elem(&go_open, &socket->context);
+	else if (begins)
+		note_call(key->pid, !state || !is_open(state->root));
 	if (begins)
 		socket->root = state ? state->root : 0;
 	return state ? state->context : 0;
@@ -189,11 +207,6 @@ int go_write(struct pt_regs *regs)
 	handed = *state;
 	bpf_map_update_elem(&goroutines, &key, &handed, 0);
 	return 0;
-}
-
-static __always_inline bool is_open(__u64 root)
-{
-	return root && bpf_map_lookup_elem(&go_open, &root);
 }
 
 /* Whether a goroutine takes what comes over a channel for its work; see the top of this file. */

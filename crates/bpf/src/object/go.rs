@@ -36,6 +36,31 @@ pub struct GoPlaces {
     pub chanrecv: Option<u64>,
 }
 
+/// How far requests are followed in a Go program. Each probe costs about a microsecond whenever it is passed, so those on
+/// channels are left out where nothing is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum GoReach {
+    /// Over pooled connections.
+    Transports,
+    /// To goroutines that wait for others at a channel.
+    Waiting,
+    /// Through the buffers of channels.
+    Buffers,
+}
+
+impl GoPlaces {
+    fn probes(&self) -> [(GoReach, &'static str, Option<u64>); 6] {
+        [
+            (GoReach::Transports, "go_round_trip", self.round_trip),
+            (GoReach::Transports, "go_write", self.write),
+            (GoReach::Waiting, "go_send", self.send),
+            (GoReach::Waiting, "go_recv", self.recv),
+            (GoReach::Buffers, "go_chansend", self.chansend),
+            (GoReach::Buffers, "go_chanrecv", self.chanrecv),
+        ]
+    }
+}
+
 /// Programs with probes at the same time; of more, the calls of the newest stand alone.
 const MAX_PROBED: usize = 64;
 
@@ -46,6 +71,8 @@ impl Bpf {
             goid: layout.goid,
             parent_goid: layout.parent_goid,
             channel_sendx: layout.channel_sendx,
+            calls: 0,
+            strays: 0,
             reserved: 0,
         };
         let updated = self.go.update(&pid.to_ne_bytes(), abi::bytes(&value), MapFlags::ANY);
@@ -55,32 +82,38 @@ impl Bpf {
         self.write_controls()
     }
 
-    /// Puts probes on the file of a running Go program, for all processes that execute it. Once for each file.
-    pub fn follow_go(&mut self, pid: u32, places: GoPlaces) -> Result<(), Error> {
+    /// Puts probes on the file of a running Go program, for all processes that execute it: those of this reach which are
+    /// not there yet.
+    pub fn follow_go(&mut self, pid: u32, places: &GoPlaces, reach: GoReach) -> Result<(), Error> {
         let path = format!("/proc/{pid}/exe");
         let Ok(file) = std::fs::metadata(&path) else { return Ok(()) };
         let key = (file.dev(), file.ino());
-        if self.probes.contains_key(&key) || self.probes.len() >= MAX_PROBED {
+        if !self.probes.contains_key(&key) && self.probes.len() >= MAX_PROBED {
             return Ok(());
         }
-        let mut links = Vec::new();
-        let places = [
-            ("go_round_trip", places.round_trip),
-            ("go_write", places.write),
-            ("go_send", places.send),
-            ("go_recv", places.recv),
-            ("go_chansend", places.chansend),
-            ("go_chanrecv", places.chanrecv),
-        ];
-        for (name, place) in places {
+        let probes = self.probes.entry(key).or_default();
+        for (own_reach, name, place) in places.probes() {
+            if own_reach > reach || probes.iter().any(|(attached, _)| *attached == name) {
+                continue;
+            }
             let program = self.object.progs_mut().find(|program| program.name() == name && is_loaded(program));
             let (Some(program), Some(place)) = (program, place.and_then(|place| usize::try_from(place).ok())) else {
                 continue;
             };
             let link = program.attach_uprobe_with_opts(-1, &path, place, UprobeOpts::default());
-            links.push(link.map_err(kernel(format!("put a probe on {path}")))?);
+            probes.push((name, link.map_err(kernel(format!("put a probe on {path}")))?));
         }
-        self.probes.insert(key, links);
         Ok(())
+    }
+
+    /// Calls that Go processes made, and how many of them for no request that was known to be worked on, since
+    /// [`Bpf::set_go`].
+    pub fn go_calls(&self) -> Vec<(u32, u32, u32)> {
+        let calls = self.go.keys().filter_map(|key| {
+            let value = self.go.lookup(&key, MapFlags::ANY).ok().flatten()?;
+            let layout: abi::GoLayout = abi::read(&value)?;
+            Some((u32::from_ne_bytes(key.try_into().ok()?), layout.calls, layout.strays))
+        });
+        calls.collect()
     }
 }
