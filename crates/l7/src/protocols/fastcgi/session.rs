@@ -1,0 +1,518 @@
+//! State of a FastCGI connection: the record under way in each direction, and the requests that are open.
+//!
+//! Records are walked over as they come; of parameters and output only what is shown is kept. Where a gap reaches beyond
+//! the record under way, the place of the next one is not known: the message is held open ("blind") and ends with what
+//! shows that it is over: the last record at the end of a call, the next request of its number, silence, or the end of the
+//! connection.
+
+use hadal_model::Direction;
+
+use super::exchange::Exchange;
+use super::parser::{self, Ended, FIXED, HEADER, Header, Kind, NoHeader, Role};
+use super::request::Request;
+use super::response::{End, Response};
+use crate::contract::{
+    AfterGap, Chunk, Gap, Message, Options, Origin, Parser, PayloadNeed, Probe, Progress, Transport,
+};
+
+/// Most requests that are open at once; beyond, the oldest one is given up.
+const MAX_OPEN: usize = 128;
+
+/// How much earlier than its request a response may be stamped: a send is stamped when the call returns.
+const SKEW_US: u64 = 200;
+
+/// A parser for one connection, always a stream.
+pub fn parser(options: Options, _: Transport) -> Box<dyn Parser> {
+    Box::new(FastCgi::new(options))
+}
+
+/// The parser of one FastCGI connection: about 200 bytes, and the requests that are open.
+pub struct FastCgi {
+    options: Options,
+    requests: Side,
+    responses: Side,
+    /// Oldest first.
+    open: Vec<Exchange>,
+    /// Number of the newest request.
+    serial: u64,
+    /// The last response whose request was not seen.
+    early: Option<Early>,
+    /// The last response came after its request. Otherwise responses may seem early because requests are missing, and a
+    /// quick client sends its next request soon after each.
+    regular: bool,
+    /// The first bytes after each change of direction are not enough: requests overlap, parameters are too long, or an
+    /// answer went on after a long silence.
+    all: bool,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+struct Side {
+    /// The record under way, or the last one.
+    kind: Kind,
+    id: u16,
+    /// Bytes of it that have yet to pass.
+    content: u64,
+    padding: u64,
+    /// Where the next record starts is not known.
+    blind: bool,
+    /// Bytes since then.
+    unseen: u64,
+}
+
+/// A response without a request.
+#[derive(Clone, Copy, Debug)]
+struct Early {
+    id: u16,
+    serial: u64,
+    first_us: u64,
+}
+
+impl Parser for FastCgi {
+    fn parse(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+        let side = self.side(direction);
+        if side.blind {
+            return self.blind(direction, chunk, out);
+        }
+        if side.content > 0 || side.padding > 0 {
+            return self.inside(direction, chunk, out);
+        }
+        self.record(direction, chunk, out)
+    }
+
+    fn gap(&mut self, direction: Direction, gap: Gap<'_>, out: &mut Vec<Message>) -> AfterGap {
+        let mut missing = gap.before.bytes.len() as u64 + gap.length;
+        if !self.side(direction).blind && !gap.before.bytes.is_empty() {
+            // A record's header is cut, or one that has a content of fixed length.
+            match parser::header(direction, gap.before.bytes) {
+                Ok(header) => {
+                    self.cut_record(direction, header, gap.before, out);
+                    missing -= HEADER as u64;
+                }
+                Err(_) => return self.go_blind(direction, missing, gap.last, out),
+            }
+        }
+        self.skip(direction, missing, gap.last, out)
+    }
+
+    fn resync(&mut self, direction: Direction, bytes: &[u8]) -> Option<usize> {
+        *self.side(direction) = Side::default();
+        let any = self.open.is_empty();
+        let open: Vec<u16> = self.open.iter().map(|exchange| exchange.id).collect();
+        parser::find(direction, bytes, |id| any || open.contains(&id))
+    }
+
+    fn close(&mut self, direction: Direction, _origin: Origin, out: &mut Vec<Message>) {
+        let end = if self.side(direction).blind { End::Cut } else { End::Closed };
+        self.cut(direction, end, out);
+    }
+
+    fn settle(&mut self, out: &mut Vec<Message>) {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            if self.side(direction).blind {
+                self.cut(direction, End::Cut, out);
+            }
+        }
+    }
+
+    fn partial(&self, direction: Direction) -> bool {
+        self.open.iter().any(|exchange| exchange.is_under_way(direction))
+    }
+
+    fn payload(&self) -> PayloadNeed {
+        // A request mostly has its parameters in its first bytes, and an answer its status.
+        if self.all { PayloadNeed::All } else { PayloadNeed::Flips }
+    }
+}
+
+impl FastCgi {
+    /// A parser at the start of a connection, or somewhere in one.
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            requests: Side::default(),
+            responses: Side::default(),
+            open: Vec::new(),
+            serial: 0,
+            early: None,
+            regular: false,
+            all: false,
+        }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        match direction {
+            Direction::ToServer => &mut self.requests,
+            Direction::ToClient => &mut self.responses,
+        }
+    }
+
+    fn exchange(&mut self, id: u16) -> Option<&mut Exchange> {
+        self.open.iter_mut().find(|exchange| exchange.id == id)
+    }
+
+    /// A record starts.
+    fn record(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+        let header = match parser::header(direction, chunk.bytes) {
+            Ok(header) => header,
+            Err(NoHeader::Short) => return Progress::Need(HEADER),
+            Err(NoHeader::Bad) => {
+                self.lost(direction, out);
+                return Progress::Lost;
+            }
+        };
+        let fixed = matches!(header.kind, Kind::Begin | Kind::End);
+        if fixed && chunk.bytes.len() < FIXED {
+            return Progress::Need(FIXED);
+        }
+        let used = if fixed { FIXED } else { HEADER };
+        let content = chunk.bytes.get(HEADER..used).unwrap_or_default();
+        let last = chunk.origin_before(used);
+        self.start(direction, header, used, chunk.first, out);
+        match header.kind {
+            Kind::Begin => self.begin(header.id, parser::role(content), (chunk.first, used, last), out),
+            Kind::End => {
+                self.extend(header.id, Direction::ToClient, used as u64, last);
+                let end = parser::ended(content).map_or(End::Cut, End::Record);
+                self.end(header.id, end, out);
+            }
+            _ => {
+                self.extend(header.id, direction, used as u64, last);
+                self.end_of_stream(header, out);
+            }
+        }
+        Progress::Consumed(used)
+    }
+
+    /// The side enters a record of which so many bytes are at hand.
+    fn start(&mut self, direction: Direction, header: Header, used: usize, first: Origin, out: &mut Vec<Message>) {
+        let side = self.side(direction);
+        (side.kind, side.id) = (header.kind, header.id);
+        side.content = (HEADER as u64 + u64::from(header.content)).saturating_sub(used as u64);
+        side.padding = u64::from(header.padding);
+        if direction == Direction::ToClient && header.kind != Kind::Management {
+            self.responds(header.id, first, out);
+        }
+    }
+
+    /// A request starts.
+    fn begin(
+        &mut self,
+        id: u16,
+        role: Role,
+        (first, length, last): (Origin, usize, Origin),
+        out: &mut Vec<Message>,
+    ) {
+        self.end_blind(id, first, out);
+        let others = |exchange: &Exchange| exchange.id != id && exchange.asked && !exchange.answered;
+        self.all |= self.open.iter().any(others);
+        let mut exchange = self.early_response(id, first, out).unwrap_or_else(|| {
+            self.serial += 1;
+            Exchange::new(id, self.serial)
+        });
+        exchange.asked = true;
+        let mut request = Request::new(role, first);
+        (request.length, request.last) = (length as u64, last);
+        exchange.request = Some(request);
+        self.insert(exchange, first, out);
+    }
+
+    /// The exchange of a response that was seen before this request. What else is open with this number is over.
+    fn early_response(&mut self, id: u16, first: Origin, out: &mut Vec<Message>) -> Option<Exchange> {
+        let skew_us = if self.regular { SKEW_US } else { 0 };
+        let is_early = |since_us: u64| since_us.saturating_add(skew_us) >= first.time_us;
+        let at = self.open.iter().position(|exchange| exchange.id == id);
+        if let Some(exchange) = at.map(|at| self.open.remove(at)) {
+            let since_us = exchange.response.as_ref().map(|response| response.first.time_us);
+            if !exchange.asked && since_us.is_some_and(is_early) {
+                return Some(exchange);
+            }
+            self.regular &= exchange.asked;
+            exchange.give_up(End::Cut, first, &self.options, out);
+        }
+        let early = self.early.take_if(|early| early.id == id)?;
+        self.regular &= early.first_us >= first.time_us;
+        is_early(early.first_us).then(|| Exchange { answered: true, ..Exchange::new(id, early.serial) })
+    }
+
+    fn insert(&mut self, exchange: Exchange, at: Origin, out: &mut Vec<Message>) {
+        if self.open.len() >= MAX_OPEN {
+            self.open.remove(0).give_up(End::Cut, at, &self.options, out);
+        }
+        self.open.push(exchange);
+    }
+
+    /// A record of a response starts.
+    fn responds(&mut self, id: u16, first: Origin, out: &mut Vec<Message>) {
+        if self.exchange(id).is_none_or(|exchange| exchange.answered) {
+            if let Some(at) = self.open.iter().position(|exchange| exchange.id == id) {
+                self.open.remove(at).give_up(End::Cut, first, &self.options, out);
+            }
+            self.serial += 1;
+            self.insert(Exchange::new(id, self.serial), first, out);
+        }
+        // An answer shows that the request whose end was not seen is over.
+        if self.requests.blind {
+            self.send_blind(id, out);
+        }
+        if let Some(exchange) = self.exchange(id) {
+            let late = exchange.late;
+            exchange.response.get_or_insert_with(|| Response::new(first, late));
+        }
+    }
+
+    /// The response is complete.
+    fn end(&mut self, id: u16, end: End, out: &mut Vec<Message>) {
+        let Some(at) = self.open.iter().position(|exchange| exchange.id == id) else {
+            return;
+        };
+        let mut exchange = self.open.remove(at);
+        let first_us = exchange.response.as_ref().map_or(0, |response| response.first.time_us);
+        exchange.send(true, &self.options, out);
+        let told = exchange.answer(end, &self.options, out);
+        if exchange.asked {
+            self.regular = true;
+        } else if told {
+            self.early = Some(Early { id, serial: exchange.serial, first_us });
+        }
+    }
+
+    /// An empty record ends its stream, and the last stream the request; so does giving up.
+    fn end_of_stream(&mut self, header: Header, out: &mut Vec<Message>) {
+        let options = self.options;
+        let Some(at) = self.open.iter().position(|exchange| exchange.id == header.id) else {
+            return;
+        };
+        let Some(exchange) = self.open.get_mut(at) else {
+            return;
+        };
+        exchange.late |= header.kind == Kind::Abort;
+        let ends = exchange.request.as_ref().is_some_and(|request| {
+            header.kind == Kind::Abort || (header.content == 0 && request.ends_with(header.kind))
+        });
+        if ends {
+            exchange.send(false, &options, out);
+            if exchange.answered {
+                self.open.remove(at);
+            }
+        }
+    }
+
+    fn extend(&mut self, id: u16, direction: Direction, length: u64, last: Origin) {
+        if let Some(exchange) = self.exchange(id) {
+            exchange.extend(direction, length, last);
+        }
+    }
+
+    /// In a record.
+    fn inside(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+        let side = self.side(direction);
+        let (kind, id) = (side.kind, side.id);
+        let content = pass(&mut side.content, chunk.bytes.len() as u64) as usize;
+        let ended = kind == Kind::End && content > 0 && side.content == 0;
+        let used = content + pass(&mut side.padding, (chunk.bytes.len() - content) as u64) as usize;
+        let bytes = chunk.bytes.get(..content).unwrap_or_default();
+        let options = self.options;
+        if let Some(exchange) = self.exchange(id) {
+            match (kind, &mut exchange.request, &mut exchange.response) {
+                (Kind::Params, Some(request), _) => request.params.feed(bytes),
+                (Kind::Stdout, _, Some(response)) => response.stdout(bytes, &options),
+                (Kind::Stderr, _, Some(response)) => response.stderr(bytes, &options),
+                _ => {}
+            }
+            let counted = if ended { content } else { used };
+            exchange.extend(direction, counted as u64, chunk.origin_before(counted));
+        }
+        if ended {
+            self.end(id, End::Unseen, out);
+        }
+        Progress::Consumed(used)
+    }
+
+    /// A header is there and its content of fixed length is not.
+    fn cut_record(&mut self, direction: Direction, header: Header, before: Chunk<'_>, out: &mut Vec<Message>) {
+        let last = before.origin_before(HEADER);
+        self.start(direction, header, HEADER, before.first, out);
+        if header.kind == Kind::Begin {
+            self.begin(header.id, Role::Responder, (before.first, HEADER, last), out);
+        } else {
+            self.extend(header.id, direction, HEADER as u64, last);
+        }
+    }
+
+    /// So many bytes are missing.
+    fn skip(&mut self, direction: Direction, missing: u64, last: Origin, out: &mut Vec<Message>) -> AfterGap {
+        let side = self.side(direction);
+        if side.blind {
+            return self.go_blind(direction, missing, last, out);
+        }
+        let (kind, id) = (side.kind, side.id);
+        let content = pass(&mut side.content, missing);
+        let over = side.content == 0;
+        let used = content + pass(&mut side.padding, missing - content);
+        let options = self.options;
+        self.all |= kind == Kind::Params && content > 0;
+        if let Some(exchange) = self.exchange(id).filter(|_| content > 0) {
+            match (kind, &mut exchange.request, &mut exchange.response) {
+                (Kind::Params, Some(request), _) => request.params.gap(content),
+                (Kind::Stdout, _, Some(response)) => response.stdout_gap(&options),
+                (Kind::Stderr, _, Some(response)) => response.stderr_gap(),
+                _ => {}
+            }
+        }
+        // Sequence numbers wrap, as on the wire.
+        let at = |used: u64| Origin { seq: last.seq.wrapping_sub((missing - used) as u32), ..last };
+        if kind == Kind::End && over && content > 0 {
+            self.extend(id, direction, content, at(content));
+            self.end(id, End::Unseen, out);
+        } else {
+            self.extend(id, direction, used, at(used));
+        }
+        if used == missing { AfterGap::Resumed } else { self.go_blind(direction, missing - used, last, out) }
+    }
+
+    /// The next record is somewhere in bytes that were not captured, or behind them.
+    fn go_blind(&mut self, direction: Direction, missing: u64, last: Origin, out: &mut Vec<Message>) -> AfterGap {
+        if !self.side(direction).blind && !self.partial(direction) {
+            self.lost(direction, out);
+            return AfterGap::Lost;
+        }
+        self.swallow(direction, missing, last);
+        AfterGap::Resumed
+    }
+
+    /// Bytes that belong to one of the messages under way.
+    fn swallow(&mut self, direction: Direction, length: u64, last: Origin) {
+        let side = self.side(direction);
+        side.blind = true;
+        side.unseen = side.unseen.saturating_add(length);
+        let id = side.id;
+        let under_way = |exchange: &&mut Exchange| exchange.is_under_way(direction);
+        let exchange = match self.exchange(id).filter(under_way) {
+            Some(_) => self.exchange(id),
+            None => self.open.iter_mut().rfind(under_way),
+        };
+        match exchange {
+            Some(exchange) => exchange.extend(direction, length, last),
+            // A response has gone on after it was thought to be over.
+            None => self.all |= direction == Direction::ToClient,
+        }
+    }
+
+    /// Bytes behind a gap.
+    fn blind(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+        let open = |id| self.open.iter().any(|exchange| exchange.id == id && exchange.is_under_way(direction));
+        let start = match direction {
+            Direction::ToServer => parser::begin(chunk.bytes),
+            Direction::ToClient => parser::output(chunk.bytes),
+        };
+        let continues = chunk.bytes.len() >= HEADER && parser::is_plausible(direction, chunk.bytes, open);
+        match start {
+            _ if continues => {}
+            Probe::Yes(_) => {}
+            Probe::Need(more) if more > chunk.bytes.len() && more <= 2 * FIXED => return Progress::Need(more),
+            Probe::Need(_) | Probe::No => {
+                self.swallow(direction, chunk.bytes.len() as u64, chunk.last);
+                self.blind_end(direction, chunk.bytes, out);
+                return Progress::Consumed(chunk.bytes.len());
+            }
+        }
+        if !continues {
+            self.cut(direction, End::Cut, out);
+        }
+        *self.side(direction) = Side::default();
+        self.record(direction, chunk, out)
+    }
+
+    /// A last record at the end of a call's bytes.
+    fn blind_end(&mut self, direction: Direction, bytes: &[u8], out: &mut Vec<Message>) {
+        let end = match direction {
+            Direction::ToServer => parser::stdin_end_at_end(bytes).map(|id| (id, Ended { app: 0, protocol: 0 })),
+            Direction::ToClient => parser::end_at_end(bytes),
+        };
+        let Some((id, ended)) = end else {
+            return;
+        };
+        let options = self.options;
+        match (direction, self.exchange(id)) {
+            (Direction::ToServer, Some(exchange)) => exchange.send(false, &options, out),
+            (Direction::ToClient, Some(exchange)) if exchange.response.is_some() => {
+                self.end(id, End::Record(ended), out);
+            }
+            _ => return,
+        }
+        *self.side(direction) = Side::default();
+    }
+
+    /// A request shows that the response whose end was not seen is over: that of the same number, and all others of a client
+    /// that waits for each of them.
+    fn end_blind(&mut self, id: u16, at: Origin, out: &mut Vec<Message>) {
+        if !self.responses.blind {
+            return;
+        }
+        let end = self.unseen_end();
+        for exchange in std::mem::take(&mut self.open) {
+            let over = exchange.id == id || !self.all;
+            if over && exchange.response.is_some() {
+                exchange.give_up(end, at, &self.options, out);
+            } else {
+                self.open.push(exchange);
+            }
+        }
+        if !self.partial(Direction::ToClient) {
+            self.responses = Side::default();
+        }
+    }
+
+    /// How a response ends whose last bytes were not captured: they may have been those of its last record, with that of an
+    /// empty output before it.
+    fn unseen_end(&self) -> End {
+        let fits = matches!(self.responses.kind, Kind::Stdout | Kind::Stderr) && self.open.len() == 1;
+        if fits && matches!(self.responses.unseen, 16 | 24) { End::Unseen } else { End::Cut }
+    }
+
+    /// Gives out the request of this number, whose end was not seen.
+    fn send_blind(&mut self, id: u16, out: &mut Vec<Message>) {
+        let complete = self.requests.id == id
+            && matches!(self.requests.kind, Kind::Stdin | Kind::Params)
+            && self.requests.unseen == HEADER as u64;
+        let options = self.options;
+        if let Some(exchange) = self.exchange(id) {
+            exchange.send(!complete, &options, out);
+        }
+    }
+
+    /// Gives out all messages of this direction as far as they were seen.
+    fn cut(&mut self, direction: Direction, end: End, out: &mut Vec<Message>) {
+        let options = self.options;
+        let unseen = if end == End::Cut && self.responses.blind { self.unseen_end() } else { end };
+        for mut exchange in std::mem::take(&mut self.open) {
+            match direction {
+                Direction::ToServer => exchange.send(true, &options, out),
+                Direction::ToClient if exchange.response.is_some() => {
+                    exchange.send(true, &options, out);
+                    exchange.answer(unseen, &options, out);
+                }
+                Direction::ToClient => {}
+            }
+            if !exchange.answered || exchange.request.is_some() {
+                self.open.push(exchange);
+            }
+        }
+    }
+
+    fn lost(&mut self, direction: Direction, out: &mut Vec<Message>) {
+        self.cut(direction, End::Cut, out);
+        *self.side(direction) = Side::default();
+        if direction == Direction::ToClient {
+            self.open.iter_mut().for_each(|exchange| exchange.late = true);
+        }
+    }
+}
+
+/// Counts down what is left of something by what there is of it: how much that is.
+fn pass(left: &mut u64, available: u64) -> u64 {
+    let used = available.min(*left);
+    *left -= used;
+    used
+}
