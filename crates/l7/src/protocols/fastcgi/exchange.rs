@@ -17,15 +17,15 @@ pub(super) struct Exchange {
     pub(super) asked: bool,
     /// The response was seen, to its end.
     pub(super) answered: bool,
-    /// The response need not have a head: its start may have gone unseen, or the client has given up.
-    pub(super) late: bool,
+    /// The client has given up.
+    pub(super) aborted: bool,
     pub(super) request: Option<Request>,
     pub(super) response: Option<Response>,
 }
 
 impl Exchange {
     pub(super) fn new(id: u16, serial: u64) -> Self {
-        Self { id, serial, asked: false, answered: false, late: false, request: None, response: None }
+        Self { id, serial, asked: false, answered: false, aborted: false, request: None, response: None }
     }
 
     pub(super) fn is_under_way(&self, direction: Direction) -> bool {
@@ -47,6 +47,14 @@ impl Exchange {
             *counted = counted.saturating_add(length);
             *end = last;
         }
+    }
+
+    /// The response is complete, and so is the request but for what nobody waits for: applications may answer before they
+    /// read that the input has ended, and without reading it at all.
+    pub(super) fn served(&mut self, end: End, options: &Options, out: &mut Vec<Message>) -> bool {
+        let truncated = self.request.as_ref().is_some_and(|request| !request.has_input());
+        self.send(truncated, options, out);
+        self.answer(end, options, out)
     }
 
     /// Gives out the request.

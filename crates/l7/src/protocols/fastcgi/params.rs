@@ -17,6 +17,7 @@ const KEPT: &[&str] = &[
     "SERVER_NAME",
     "SCRIPT_FILENAME",
     "CONTENT_TYPE",
+    "CONTENT_LENGTH",
     "HTTP_USER_AGENT",
     "HTTP_X_FORWARDED_FOR",
     "HTTP_X_REQUEST_ID",

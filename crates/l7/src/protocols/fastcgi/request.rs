@@ -7,13 +7,17 @@ use super::parser::{Kind, Role};
 use crate::contract::{Half, Message, Options, Origin, Pairing};
 use crate::endpoint;
 use crate::http::Target;
-use crate::text::borrowed;
+use crate::text::{borrowed, decimal};
 
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Request {
     pub(super) role: Role,
     pub(super) params: Params,
+    /// All parameters were seen.
+    pub(super) has_params: bool,
+    /// Bytes of input.
+    pub(super) input: u64,
     pub(super) first: Origin,
     pub(super) last: Origin,
     pub(super) length: u64,
@@ -21,7 +25,12 @@ pub(super) struct Request {
 
 impl Request {
     pub(super) fn new(role: Role, first: Origin) -> Self {
-        Self { role, params: Params::default(), first, last: first, length: 0 }
+        Self { role, params: Params::default(), has_params: false, input: 0, first, last: first, length: 0 }
+    }
+
+    /// Whether its parameters and as much input as they announce were seen.
+    pub(super) fn has_input(&self) -> bool {
+        self.has_params && self.input >= decimal(self.params.get("CONTENT_LENGTH")).unwrap_or_default()
     }
 
     /// Whether an empty record of this kind is the last one: of the stream that the role ends with.

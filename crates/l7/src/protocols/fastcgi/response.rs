@@ -31,13 +31,13 @@ pub(super) struct Response {
     /// The first line of what was written to the error stream.
     errors: Vec<u8>,
     line_ended: bool,
-    /// It need not have a head.
-    late: bool,
+    /// The client has given up, so it need not have a head.
+    aborted: bool,
 }
 
 impl Response {
-    pub(super) fn new(first: Origin, late: bool) -> Self {
-        Self { first, last: first, length: 0, head: Reading::default(), errors: Vec::new(), line_ended: false, late }
+    pub(super) fn new(first: Origin, aborted: bool) -> Self {
+        Self { first, last: first, length: 0, head: Reading::default(), errors: Vec::new(), line_ended: false, aborted }
     }
 
     /// Whether it has a head or errors.
@@ -79,7 +79,7 @@ impl Response {
         message.pairing = Pairing::Id(serial);
         message.version = "1";
         message.request_id = Some(u64::from(id));
-        let silent = self.head.is_empty() && !self.late;
+        let silent = self.head.is_empty() && !self.aborted;
         let head = self.head.into_head(options.max_text);
         message.response_code = head.code.map(i32::from);
         message.status = status(&head, silent, end);

@@ -5,6 +5,8 @@
 //! shows that it is over: the last record at the end of a call, the next request of its number, silence, or the end of the
 //! connection.
 
+use std::collections::VecDeque;
+
 use hadal_model::Direction;
 
 use super::exchange::Exchange;
@@ -17,6 +19,9 @@ use crate::contract::{
 
 /// Most requests that are open at once; beyond, the oldest one is given up.
 const MAX_OPEN: usize = 128;
+
+/// Most responses without a request that are remembered.
+const MAX_EARLY: usize = 32;
 
 /// How much earlier than its request a response may be stamped: a send is stamped when the call returns.
 const SKEW_US: u64 = 200;
@@ -35,8 +40,8 @@ pub struct FastCgi {
     open: Vec<Exchange>,
     /// Number of the newest request.
     serial: u64,
-    /// The last response whose request was not seen.
-    early: Option<Early>,
+    /// The last responses whose requests were not seen, oldest first.
+    early: VecDeque<Early>,
     /// The last response came after its request. Otherwise responses may seem early because requests are missing, and a
     /// quick client sends its next request soon after each.
     regular: bool,
@@ -134,7 +139,7 @@ impl FastCgi {
             responses: Side::default(),
             open: Vec::new(),
             serial: 0,
-            early: None,
+            early: VecDeque::new(),
             regular: false,
             all: false,
         }
@@ -157,7 +162,7 @@ impl FastCgi {
             Ok(header) => header,
             Err(NoHeader::Short) => return Progress::Need(HEADER),
             Err(NoHeader::Bad) => {
-                self.lost(direction, out);
+                self.lost(direction, chunk.first, out);
                 return Progress::Lost;
             }
         };
@@ -230,9 +235,12 @@ impl FastCgi {
             self.regular &= exchange.asked;
             exchange.give_up(End::Cut, first, &self.options, out);
         }
-        let early = self.early.take_if(|early| early.id == id)?;
+        // Those that are older than this request answered others, which are missing.
+        self.early.retain(|early| early.id != id || is_early(early.first_us));
+        let at = self.early.iter().position(|early| early.id == id)?;
+        let early = self.early.remove(at)?;
         self.regular &= early.first_us >= first.time_us;
-        is_early(early.first_us).then(|| Exchange { answered: true, ..Exchange::new(id, early.serial) })
+        Some(Exchange { answered: true, ..Exchange::new(id, early.serial) })
     }
 
     fn insert(&mut self, exchange: Exchange, at: Origin, out: &mut Vec<Message>) {
@@ -256,8 +264,8 @@ impl FastCgi {
             self.send_blind(id, out);
         }
         if let Some(exchange) = self.exchange(id) {
-            let late = exchange.late;
-            exchange.response.get_or_insert_with(|| Response::new(first, late));
+            let aborted = exchange.aborted;
+            exchange.response.get_or_insert_with(|| Response::new(first, aborted));
         }
     }
 
@@ -268,12 +276,14 @@ impl FastCgi {
         };
         let mut exchange = self.open.remove(at);
         let first_us = exchange.response.as_ref().map_or(0, |response| response.first.time_us);
-        exchange.send(true, &self.options, out);
-        let told = exchange.answer(end, &self.options, out);
+        let told = exchange.served(end, &self.options, out);
         if exchange.asked {
             self.regular = true;
         } else if told {
-            self.early = Some(Early { id, serial: exchange.serial, first_us });
+            if self.early.len() >= MAX_EARLY {
+                self.early.pop_front();
+            }
+            self.early.push_back(Early { id, serial: exchange.serial, first_us });
         }
     }
 
@@ -286,7 +296,10 @@ impl FastCgi {
         let Some(exchange) = self.open.get_mut(at) else {
             return;
         };
-        exchange.late |= header.kind == Kind::Abort;
+        if let Some(request) = &mut exchange.request {
+            request.has_params |= header.kind == Kind::Params && header.content == 0;
+        }
+        exchange.aborted |= header.kind == Kind::Abort;
         let ends = exchange.request.as_ref().is_some_and(|request| {
             header.kind == Kind::Abort || (header.content == 0 && request.ends_with(header.kind))
         });
@@ -316,6 +329,7 @@ impl FastCgi {
         if let Some(exchange) = self.exchange(id) {
             match (kind, &mut exchange.request, &mut exchange.response) {
                 (Kind::Params, Some(request), _) => request.params.feed(bytes),
+                (Kind::Stdin, Some(request), _) => request.input += content as u64,
                 (Kind::Stdout, _, Some(response)) => response.stdout(bytes, &options),
                 (Kind::Stderr, _, Some(response)) => response.stderr(bytes, &options),
                 _ => {}
@@ -355,6 +369,7 @@ impl FastCgi {
         if let Some(exchange) = self.exchange(id).filter(|_| content > 0) {
             match (kind, &mut exchange.request, &mut exchange.response) {
                 (Kind::Params, Some(request), _) => request.params.gap(content),
+                (Kind::Stdin, Some(request), _) => request.input += content,
                 (Kind::Stdout, _, Some(response)) => response.stdout_gap(&options),
                 (Kind::Stderr, _, Some(response)) => response.stderr_gap(),
                 _ => {}
@@ -374,9 +389,10 @@ impl FastCgi {
     /// The next record is somewhere in bytes that were not captured, or behind them.
     fn go_blind(&mut self, direction: Direction, missing: u64, last: Origin, out: &mut Vec<Message>) -> AfterGap {
         if !self.side(direction).blind && !self.partial(direction) {
-            self.lost(direction, out);
+            self.lost(direction, last, out);
             return AfterGap::Lost;
         }
+        self.regular = false;
         self.swallow(direction, missing, last);
         AfterGap::Resumed
     }
@@ -501,11 +517,20 @@ impl FastCgi {
         }
     }
 
-    fn lost(&mut self, direction: Direction, out: &mut Vec<Message>) {
+    /// Messages of this direction may be missing from here on.
+    fn lost(&mut self, direction: Direction, at: Origin, out: &mut Vec<Message>) {
         self.cut(direction, End::Cut, out);
         *self.side(direction) = Side::default();
+        self.regular = false;
         if direction == Direction::ToClient {
-            self.open.iter_mut().for_each(|exchange| exchange.late = true);
+            // What comes next may answer a request that was not seen.
+            for exchange in std::mem::take(&mut self.open) {
+                if exchange.asked && exchange.request.is_none() {
+                    exchange.give_up(End::Cut, at, &self.options, out);
+                } else {
+                    self.open.push(exchange);
+                }
+            }
         }
     }
 }
