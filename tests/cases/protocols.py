@@ -243,6 +243,9 @@ def test_redis(t):
     equal([row["request_resource"] for row in rows if "vvvv" in row["request_resource"]], [], "rows that tell a value")
 
 
+# What a request passes that PHP makes another one for, both ends of each call.
+SERVERS = ["nginx", "nginx", "php-fpm8.2", "php-fpm8.2", "reef.py", "reef.py"]
+
 # Answers by path; PHP waits for `reef.py` in one of them.
 FASTCGI_SCRIPT = """<?php
 $path = explode('/', $_SERVER['REQUEST_URI'])[1];
@@ -268,7 +271,7 @@ FPM = """[global]
 daemonize = no
 error_log = /dev/stderr
 [service]
-listen = 127.0.0.1:{port}
+listen = {address}
 user = root
 pm = static
 pm.max_children = 24
@@ -289,7 +292,7 @@ http {{
     client_max_body_size 0;
     {paths}
     upstream php {{
-        server 127.0.0.1:{upstream};
+        server {upstream};
         keepalive 8;
     }}
     include /etc/nginx/fastcgi_params;
@@ -297,25 +300,25 @@ http {{
     server {{
         listen 127.0.0.1:{port};
         location / {{ fastcgi_pass php; fastcgi_keep_conn on; }}
-        location ~ ^/[a-z]+/once {{ fastcgi_pass 127.0.0.1:{upstream}; }}
+        location ~ ^/[a-z]+/once {{ fastcgi_pass {upstream}; }}
     }}
 }}
 """
 
 
-def fastcgi(t, reef):
-    """php-fpm behind nginx; the ports of both."""
-    folder, upstream, port = t.folder("fastcgi"), free_port(), free_port()
+def fastcgi(t, reef, address):
+    """php-fpm at this address behind nginx; the port of nginx."""
+    folder, port = t.folder("fastcgi"), free_port()
     script, pool, config = folder / "lagoon.php", folder / "fpm.conf", folder / "nginx.conf"
     script.write_text(FASTCGI_SCRIPT)
-    pool.write_text(FPM.format(port=upstream))
+    pool.write_text(FPM.format(address=address))
     paths = " ".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    config.write_text(FASTCGI_NGINX.format(folder=folder, paths=paths, upstream=upstream, script=script, port=port))
+    config.write_text(FASTCGI_NGINX.format(folder=folder, paths=paths, upstream=f"unix:{address}" if "/" in address else address, script=script, port=port))
     fpm = t.spawn("php-fpm", ["php-fpm8.2", "-n", "-R", "-F", "-y", pool], env={"REEF": str(reef)})
     nginx = t.spawn("nginx", ["nginx", "-c", config, "-p", folder, "-e", folder / "nginx-error.log"])
     wait_for("php-fpm is ready", lambda: "ready to handle connections" in fpm.output(), 15, 0.05)
     wait_for("nginx is ready", lambda: children_of(nginx.pid), 10, 0.05)
-    return port, upstream
+    return port
 
 
 def ask_fastcgi(port, requests):
@@ -334,7 +337,8 @@ def ask_fastcgi(port, requests):
 def test_fastcgi(t):
     """php-fpm behind nginx: connections that are kept and such as are not, long answers, bodies and cookies, errors."""
     _, reef = t.serve("reef.py", HTTP_SERVER)
-    front, port = fastcgi(t, reef)
+    port = free_port()
+    front = fastcgi(t, reef, f"127.0.0.1:{port}")
     hadal = t.hadal().ready()
     cookie = {"Cookie": "c" * 3000, "X-Request-ID": "long"}
     kinds = [
@@ -349,7 +353,11 @@ def test_fastcgi(t):
         ("GET", "/big/once/{}", None, {}),
         ("GET", "/call/once/{}", None, {}),
     ]
-    requests = [(method, path.format(number), body, headers) for number in range(6) for method, path, body, headers in kinds]
+    requests = [
+        (method, path.format(number), body, headers or {"X-Request-ID": f"own{path.format(number)}"})
+        for number in range(6)
+        for method, path, body, headers in kinds
+    ]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         wanted = [row for rows in pool.map(lambda start: ask_fastcgi(front, requests[start::2]), range(2)) for row in rows]
     equal(sorted({status for _, _, status in wanted}), [200, 404, 500], "statuses that the client got")
@@ -385,10 +393,32 @@ def test_fastcgi(t):
     check(all(got > 1 << 19 for path, (_, got) in lengths["s-p"].items() if path.startswith("/big")), "lengths of long answers")
 
     # The hop between two HTTP calls, from its own rows and from those around.
-    path = [("c-p", "nginx"), ("s-p", "nginx"), ("c-p", "php-fpm8.2"), ("s-p", "php-fpm8.2"), ("c-p", "reef.py"), ("s-p", "reef.py")]
+    path = list(zip(("c-p", "s-p") * 3, SERVERS))
     calls = [row for row in rows if row["observation_point"] == "s-p" and row["request_resource"].startswith("/call")]
     equal(len(calls), 12, "calls that PHP made others for")
     for row in calls:
         tree = trace(hadal, row)
         equal(tree.path(list(tree.spans)[-1]), path, f"the trace of {row['request_resource']}")
         equal(len(tree.spans), 6, f"spans of {row['request_resource']}")
+
+
+def test_fastcgi_over_a_unix_socket(t):
+    """As Debian's php-fpm listens."""
+    _, reef = t.serve("reef.py", HTTP_SERVER)
+    front = fastcgi(t, reef, str(t.work / "fpm.sock"))
+    hadal = t.hadal().ready()
+    requests = [("GET", f"/{kind}/{front}/{number}", None, {"X-Request-ID": f"{kind}{number}"}) for number in range(10) for kind in ("ok", "missing", "broken", "call", "big")]
+    wanted = ask_fastcgi(front, requests)
+    sql = (
+        "SELECT toString(l7_flow_log._id) AS _id, toUnixTimestamp64Micro(start_time) AS us, observation_point, request_type, request_resource, "
+        f"response_code FROM l7_flow_log WHERE l7_protocol_str = 'FastCGI' AND request_resource LIKE '/%/{front}/%'"
+    )
+    wait_for("rows", lambda: len(hadal.sql(sql)) >= 2 * len(requests), 15)
+    rows = settle("rows", lambda: hadal.sql(sql))
+    for point in ("c-p", "s-p"):
+        found = [(row["request_type"], row["request_resource"], row["response_code"]) for row in rows if row["observation_point"] == point]
+        equal(sorted(found), sorted(wanted), f"rows at {point}")
+    for row in rows:
+        if row["observation_point"] == "s-p" and row["request_resource"].startswith("/call"):
+            tree = trace(hadal, row)
+            equal([server for _, server in tree.path(list(tree.spans)[-1])], SERVERS, f"the trace of {row['request_resource']}")

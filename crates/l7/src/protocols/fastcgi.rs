@@ -5,6 +5,7 @@
 //! by a count of their own.
 
 mod exchange;
+mod gap;
 mod head;
 mod params;
 mod parser;

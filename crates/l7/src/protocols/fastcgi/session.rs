@@ -10,12 +10,10 @@ use std::collections::VecDeque;
 use hadal_model::Direction;
 
 use super::exchange::Exchange;
-use super::parser::{self, Ended, FIXED, HEADER, Header, Kind, NoHeader, Role};
+use super::parser::{self, FIXED, HEADER, Header, Kind, NoHeader, Role};
 use super::request::Request;
 use super::response::{End, Response};
-use crate::contract::{
-    AfterGap, Chunk, Gap, Message, Options, Origin, Parser, PayloadNeed, Probe, Progress, Transport,
-};
+use crate::contract::{AfterGap, Chunk, Gap, Message, Options, Origin, Parser, PayloadNeed, Progress, Transport};
 
 /// Most requests that are open at once; beyond, the oldest one is given up.
 const MAX_OPEN: usize = 128;
@@ -33,44 +31,44 @@ pub fn parser(options: Options, _: Transport) -> Box<dyn Parser> {
 
 /// The parser of one FastCGI connection: about 200 bytes, and the requests that are open.
 pub struct FastCgi {
-    options: Options,
-    requests: Side,
-    responses: Side,
+    pub(super) options: Options,
+    pub(super) requests: Side,
+    pub(super) responses: Side,
     /// Oldest first.
-    open: Vec<Exchange>,
+    pub(super) open: Vec<Exchange>,
     /// Number of the newest request.
-    serial: u64,
+    pub(super) serial: u64,
     /// The last responses whose requests were not seen, oldest first.
-    early: VecDeque<Early>,
+    pub(super) early: VecDeque<Early>,
     /// The last response came after its request. Otherwise responses may seem early because requests are missing, and a
     /// quick client sends its next request soon after each.
-    regular: bool,
+    pub(super) regular: bool,
     /// The first bytes after each change of direction are not enough: requests overlap, parameters are too long, or an
     /// answer went on after a long silence.
-    all: bool,
+    pub(super) all: bool,
 }
 
 /// One direction.
 #[derive(Debug, Default)]
-struct Side {
+pub(super) struct Side {
     /// The record under way, or the last one.
-    kind: Kind,
-    id: u16,
+    pub(super) kind: Kind,
+    pub(super) id: u16,
     /// Bytes of it that have yet to pass.
-    content: u64,
-    padding: u64,
+    pub(super) content: u64,
+    pub(super) padding: u64,
     /// Where the next record starts is not known.
-    blind: bool,
+    pub(super) blind: bool,
     /// Bytes since then.
-    unseen: u64,
+    pub(super) unseen: u64,
 }
 
 /// A response without a request.
 #[derive(Clone, Copy, Debug)]
-struct Early {
-    id: u16,
-    serial: u64,
-    first_us: u64,
+pub(super) struct Early {
+    pub(super) id: u16,
+    pub(super) serial: u64,
+    pub(super) first_us: u64,
 }
 
 impl Parser for FastCgi {
@@ -145,19 +143,19 @@ impl FastCgi {
         }
     }
 
-    fn side(&mut self, direction: Direction) -> &mut Side {
+    pub(super) fn side(&mut self, direction: Direction) -> &mut Side {
         match direction {
             Direction::ToServer => &mut self.requests,
             Direction::ToClient => &mut self.responses,
         }
     }
 
-    fn exchange(&mut self, id: u16) -> Option<&mut Exchange> {
+    pub(super) fn exchange(&mut self, id: u16) -> Option<&mut Exchange> {
         self.open.iter_mut().find(|exchange| exchange.id == id)
     }
 
     /// A record starts.
-    fn record(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
+    pub(super) fn record(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
         let header = match parser::header(direction, chunk.bytes) {
             Ok(header) => header,
             Err(NoHeader::Short) => return Progress::Need(HEADER),
@@ -190,7 +188,14 @@ impl FastCgi {
     }
 
     /// The side enters a record of which so many bytes are at hand.
-    fn start(&mut self, direction: Direction, header: Header, used: usize, first: Origin, out: &mut Vec<Message>) {
+    pub(super) fn start(
+        &mut self,
+        direction: Direction,
+        header: Header,
+        used: usize,
+        first: Origin,
+        out: &mut Vec<Message>,
+    ) {
         let side = self.side(direction);
         (side.kind, side.id) = (header.kind, header.id);
         side.content = (HEADER as u64 + u64::from(header.content)).saturating_sub(used as u64);
@@ -201,7 +206,7 @@ impl FastCgi {
     }
 
     /// A request starts.
-    fn begin(
+    pub(super) fn begin(
         &mut self,
         id: u16,
         role: Role,
@@ -251,7 +256,7 @@ impl FastCgi {
     }
 
     /// A record of a response starts.
-    fn responds(&mut self, id: u16, first: Origin, out: &mut Vec<Message>) {
+    pub(super) fn responds(&mut self, id: u16, first: Origin, out: &mut Vec<Message>) {
         if self.exchange(id).is_none_or(|exchange| exchange.answered) {
             if let Some(at) = self.open.iter().position(|exchange| exchange.id == id) {
                 self.open.remove(at).give_up(End::Cut, first, &self.options, out);
@@ -270,7 +275,7 @@ impl FastCgi {
     }
 
     /// The response is complete.
-    fn end(&mut self, id: u16, end: End, out: &mut Vec<Message>) {
+    pub(super) fn end(&mut self, id: u16, end: End, out: &mut Vec<Message>) {
         let Some(at) = self.open.iter().position(|exchange| exchange.id == id) else {
             return;
         };
@@ -311,7 +316,7 @@ impl FastCgi {
         }
     }
 
-    fn extend(&mut self, id: u16, direction: Direction, length: u64, last: Origin) {
+    pub(super) fn extend(&mut self, id: u16, direction: Direction, length: u64, last: Origin) {
         if let Some(exchange) = self.exchange(id) {
             exchange.extend(direction, length, last);
         }
@@ -343,163 +348,8 @@ impl FastCgi {
         Progress::Consumed(used)
     }
 
-    /// A header is there and its content of fixed length is not.
-    fn cut_record(&mut self, direction: Direction, header: Header, before: Chunk<'_>, out: &mut Vec<Message>) {
-        let last = before.origin_before(HEADER);
-        self.start(direction, header, HEADER, before.first, out);
-        if header.kind == Kind::Begin {
-            self.begin(header.id, Role::Responder, (before.first, HEADER, last), out);
-        } else {
-            self.extend(header.id, direction, HEADER as u64, last);
-        }
-    }
-
-    /// So many bytes are missing.
-    fn skip(&mut self, direction: Direction, missing: u64, last: Origin, out: &mut Vec<Message>) -> AfterGap {
-        let side = self.side(direction);
-        if side.blind {
-            return self.go_blind(direction, missing, last, out);
-        }
-        let (kind, id) = (side.kind, side.id);
-        let content = pass(&mut side.content, missing);
-        let over = side.content == 0;
-        let used = content + pass(&mut side.padding, missing - content);
-        let options = self.options;
-        self.all |= kind == Kind::Params && content > 0;
-        if let Some(exchange) = self.exchange(id).filter(|_| content > 0) {
-            match (kind, &mut exchange.request, &mut exchange.response) {
-                (Kind::Params, Some(request), _) => request.params.gap(content),
-                (Kind::Stdin, Some(request), _) => request.input += content,
-                (Kind::Stdout, _, Some(response)) => response.stdout_gap(&options),
-                (Kind::Stderr, _, Some(response)) => response.stderr_gap(),
-                _ => {}
-            }
-        }
-        // Sequence numbers wrap, as on the wire.
-        let at = |used: u64| Origin { seq: last.seq.wrapping_sub((missing - used) as u32), ..last };
-        if kind == Kind::End && over && content > 0 {
-            self.extend(id, direction, content, at(content));
-            self.end(id, End::Unseen, out);
-        } else {
-            self.extend(id, direction, used, at(used));
-        }
-        if used == missing { AfterGap::Resumed } else { self.go_blind(direction, missing - used, last, out) }
-    }
-
-    /// The next record is somewhere in bytes that were not captured, or behind them.
-    fn go_blind(&mut self, direction: Direction, missing: u64, last: Origin, out: &mut Vec<Message>) -> AfterGap {
-        if !self.side(direction).blind && !self.partial(direction) {
-            self.lost(direction, last, out);
-            return AfterGap::Lost;
-        }
-        self.regular = false;
-        self.swallow(direction, missing, last);
-        AfterGap::Resumed
-    }
-
-    /// Bytes that belong to one of the messages under way.
-    fn swallow(&mut self, direction: Direction, length: u64, last: Origin) {
-        let side = self.side(direction);
-        side.blind = true;
-        side.unseen = side.unseen.saturating_add(length);
-        let id = side.id;
-        let under_way = |exchange: &&mut Exchange| exchange.is_under_way(direction);
-        let exchange = match self.exchange(id).filter(under_way) {
-            Some(_) => self.exchange(id),
-            None => self.open.iter_mut().rfind(under_way),
-        };
-        match exchange {
-            Some(exchange) => exchange.extend(direction, length, last),
-            // A response has gone on after it was thought to be over.
-            None => self.all |= direction == Direction::ToClient,
-        }
-    }
-
-    /// Bytes behind a gap.
-    fn blind(&mut self, direction: Direction, chunk: Chunk<'_>, out: &mut Vec<Message>) -> Progress {
-        let open = |id| self.open.iter().any(|exchange| exchange.id == id && exchange.is_under_way(direction));
-        let start = match direction {
-            Direction::ToServer => parser::begin(chunk.bytes),
-            Direction::ToClient => parser::output(chunk.bytes),
-        };
-        let continues = chunk.bytes.len() >= HEADER && parser::is_plausible(direction, chunk.bytes, open);
-        match start {
-            _ if continues => {}
-            Probe::Yes(_) => {}
-            Probe::Need(more) if more > chunk.bytes.len() && more <= 2 * FIXED => return Progress::Need(more),
-            Probe::Need(_) | Probe::No => {
-                self.swallow(direction, chunk.bytes.len() as u64, chunk.last);
-                self.blind_end(direction, chunk.bytes, out);
-                return Progress::Consumed(chunk.bytes.len());
-            }
-        }
-        if !continues {
-            self.cut(direction, End::Cut, out);
-        }
-        *self.side(direction) = Side::default();
-        self.record(direction, chunk, out)
-    }
-
-    /// A last record at the end of a call's bytes.
-    fn blind_end(&mut self, direction: Direction, bytes: &[u8], out: &mut Vec<Message>) {
-        let end = match direction {
-            Direction::ToServer => parser::stdin_end_at_end(bytes).map(|id| (id, Ended { app: 0, protocol: 0 })),
-            Direction::ToClient => parser::end_at_end(bytes),
-        };
-        let Some((id, ended)) = end else {
-            return;
-        };
-        let options = self.options;
-        match (direction, self.exchange(id)) {
-            (Direction::ToServer, Some(exchange)) => exchange.send(false, &options, out),
-            (Direction::ToClient, Some(exchange)) if exchange.response.is_some() => {
-                self.end(id, End::Record(ended), out);
-            }
-            _ => return,
-        }
-        *self.side(direction) = Side::default();
-    }
-
-    /// A request shows that the response whose end was not seen is over: that of the same number, and all others of a client
-    /// that waits for each of them.
-    fn end_blind(&mut self, id: u16, at: Origin, out: &mut Vec<Message>) {
-        if !self.responses.blind {
-            return;
-        }
-        let end = self.unseen_end();
-        for exchange in std::mem::take(&mut self.open) {
-            let over = exchange.id == id || !self.all;
-            if over && exchange.response.is_some() {
-                exchange.give_up(end, at, &self.options, out);
-            } else {
-                self.open.push(exchange);
-            }
-        }
-        if !self.partial(Direction::ToClient) {
-            self.responses = Side::default();
-        }
-    }
-
-    /// How a response ends whose last bytes were not captured: they may have been those of its last record, with that of an
-    /// empty output before it.
-    fn unseen_end(&self) -> End {
-        let fits = matches!(self.responses.kind, Kind::Stdout | Kind::Stderr) && self.open.len() == 1;
-        if fits && matches!(self.responses.unseen, 16 | 24) { End::Unseen } else { End::Cut }
-    }
-
-    /// Gives out the request of this number, whose end was not seen.
-    fn send_blind(&mut self, id: u16, out: &mut Vec<Message>) {
-        let complete = self.requests.id == id
-            && matches!(self.requests.kind, Kind::Stdin | Kind::Params)
-            && self.requests.unseen == HEADER as u64;
-        let options = self.options;
-        if let Some(exchange) = self.exchange(id) {
-            exchange.send(!complete, &options, out);
-        }
-    }
-
     /// Gives out all messages of this direction as far as they were seen.
-    fn cut(&mut self, direction: Direction, end: End, out: &mut Vec<Message>) {
+    pub(super) fn cut(&mut self, direction: Direction, end: End, out: &mut Vec<Message>) {
         let options = self.options;
         let unseen = if end == End::Cut && self.responses.blind { self.unseen_end() } else { end };
         for mut exchange in std::mem::take(&mut self.open) {
@@ -518,7 +368,7 @@ impl FastCgi {
     }
 
     /// Messages of this direction may be missing from here on.
-    fn lost(&mut self, direction: Direction, at: Origin, out: &mut Vec<Message>) {
+    pub(super) fn lost(&mut self, direction: Direction, at: Origin, out: &mut Vec<Message>) {
         self.cut(direction, End::Cut, out);
         *self.side(direction) = Side::default();
         self.regular = false;
@@ -536,7 +386,7 @@ impl FastCgi {
 }
 
 /// Counts down what is left of something by what there is of it: how much that is.
-fn pass(left: &mut u64, available: u64) -> u64 {
+pub(super) fn pass(left: &mut u64, available: u64) -> u64 {
     let used = available.min(*left);
     *left -= used;
     used
