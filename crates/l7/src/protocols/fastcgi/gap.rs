@@ -76,7 +76,8 @@ impl FastCgi {
             self.lost(direction, last, out);
             return AfterGap::Lost;
         }
-        self.regular = false;
+        // Whole requests may be missing.
+        self.regular &= direction == Direction::ToClient;
         self.swallow(direction, missing, last);
         AfterGap::Resumed
     }

@@ -7,6 +7,9 @@ use crate::trace_context::{Carriers, TraceContext};
 /// Longest pair that is waited for; of a longer one the start is used.
 const MAX_PAIR: usize = 4096;
 
+/// Longest value that is kept.
+const MAX_VALUE: usize = 2048;
+
 /// Parameters that are looked at.
 const KEPT: &[&str] = &[
     "REQUEST_METHOD",
@@ -141,7 +144,7 @@ impl Params {
         let Some(name) = kept(name) else {
             return;
         };
-        let value = value.get(..MAX_PAIR).unwrap_or(value);
+        let value = value.get(..MAX_VALUE).unwrap_or(value);
         // Of a parameter that comes twice applications use the last one.
         match self.kept.iter_mut().find(|(kept, _)| *kept == name) {
             Some((_, kept)) => *kept = value.to_vec(),

@@ -16,7 +16,7 @@ use super::response::{End, Response};
 use crate::contract::{AfterGap, Chunk, Gap, Message, Options, Origin, Parser, PayloadNeed, Progress, Transport};
 
 /// Most requests that are open at once; beyond, the oldest one is given up.
-const MAX_OPEN: usize = 128;
+const MAX_OPEN: usize = 64;
 
 /// Most responses without a request that are remembered.
 const MAX_EARLY: usize = 32;
