@@ -1,8 +1,11 @@
-"""What HTTP/1 and Redis allow and few clients do, through the live capture: exactly the rows that were caused."""
+"""What HTTP/1, Redis and FastCGI allow and few clients do, through the live capture: exactly the rows that were caused."""
 
+import concurrent.futures
+import http.client
 import json
 
-from harness import equal, settle, wait_for
+from cases.traces import trace
+from harness import check, children_of, equal, free_port, settle, wait_for
 
 # A server that also answers in chunks, and a client that writes its own bytes and says what it sent and got.
 HTTP_SERVER = """
@@ -238,3 +241,186 @@ def test_redis(t):
         equal({row["type"] for row in seen}, {"session"}, f"types at {point}")
         equal(sum(row["response_status"] == "client_error" for row in seen), 2, f"errors at {point}")
     equal([row["request_resource"] for row in rows if "vvvv" in row["request_resource"]], [], "rows that tell a value")
+
+
+# What a request passes that PHP makes another one for, both ends of each call.
+SERVERS = ["nginx", "nginx", "php-fpm8.2", "php-fpm8.2", "reef.py", "reef.py"]
+
+# Answers by path; PHP waits for `reef.py` in one of them.
+FASTCGI_SCRIPT = """<?php
+$path = explode('/', $_SERVER['REQUEST_URI'])[1];
+if ($path === 'missing') {
+    http_response_code(404);
+    echo 'nothing here';
+} elseif ($path === 'broken') {
+    throw new RuntimeException('the hull leaks');
+} elseif ($path === 'big') {
+    header('Content-Type: text/plain');
+    for ($piece = 0; $piece < 8; $piece++) {
+        echo str_repeat('b', 65536);
+    }
+} elseif ($path === 'call') {
+    echo file_get_contents('http://127.0.0.1:' . getenv('REEF') . '/reef' . $_SERVER['REQUEST_URI']);
+} else {
+    header('X-Request-ID: ' . ($_SERVER['HTTP_X_REQUEST_ID'] ?? ''));
+    echo strlen(file_get_contents('php://input'));
+}
+"""
+
+FPM = """[global]
+daemonize = no
+error_log = /dev/stderr
+[service]
+listen = {address}
+user = root
+pm = static
+pm.max_children = 24
+clear_env = no
+php_admin_flag[display_errors] = off
+php_admin_flag[log_errors] = on
+"""
+
+FASTCGI_NGINX = """daemon off;
+user root;
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/nginx-error.log;
+events {{ }}
+http {{
+    access_log off;
+    keepalive_requests 1000000;
+    client_max_body_size 0;
+    {paths}
+    upstream php {{
+        server {upstream};
+        keepalive 8;
+    }}
+    include /etc/nginx/fastcgi_params;
+    fastcgi_param SCRIPT_FILENAME {script};
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ fastcgi_pass php; fastcgi_keep_conn on; }}
+        location ~ ^/[a-z]+/once {{ fastcgi_pass {upstream}; }}
+    }}
+}}
+"""
+
+
+def fastcgi(t, reef, address):
+    """php-fpm at this address behind nginx; the port of nginx."""
+    folder, port = t.folder("fastcgi"), free_port()
+    script, pool, config = folder / "lagoon.php", folder / "fpm.conf", folder / "nginx.conf"
+    script.write_text(FASTCGI_SCRIPT)
+    pool.write_text(FPM.format(address=address))
+    paths = " ".join(f"{name}_temp_path {folder}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config.write_text(FASTCGI_NGINX.format(folder=folder, paths=paths, upstream=f"unix:{address}" if "/" in address else address, script=script, port=port))
+    fpm = t.spawn("php-fpm", ["php-fpm8.2", "-n", "-R", "-F", "-y", pool], env={"REEF": str(reef)})
+    nginx = t.spawn("nginx", ["nginx", "-c", config, "-p", folder, "-e", folder / "nginx-error.log"])
+    wait_for("php-fpm is ready", lambda: "ready to handle connections" in fpm.output(), 15, 0.05)
+    wait_for("nginx is ready", lambda: children_of(nginx.pid), 10, 0.05)
+    return port
+
+
+def ask_fastcgi(port, requests):
+    """Makes requests on one connection; method, path and status of each."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    seen = []
+    for method, path, body, headers in requests:
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        seen.append((method, path, answer.status))
+    connection.close()
+    return seen
+
+
+def test_fastcgi(t):
+    """php-fpm behind nginx: connections that are kept and such as are not, long answers, bodies and cookies, errors."""
+    _, reef = t.serve("reef.py", HTTP_SERVER)
+    port = free_port()
+    front = fastcgi(t, reef, f"127.0.0.1:{port}")
+    hadal = t.hadal().ready()
+    cookie = {"Cookie": "c" * 3000, "X-Request-ID": "long"}
+    kinds = [
+        ("GET", "/ok/{}", None, {"X-Request-ID": "short"}),
+        ("GET", "/missing/{}", None, {}),
+        ("GET", "/broken/{}", None, {}),
+        ("GET", "/big/{}", None, {}),
+        ("POST", "/up/{}", b"u" * (1 << 18), {}),
+        ("GET", "/call/{}", None, {}),
+        ("GET", "/cookie/{}", None, cookie),
+        ("GET", "/ok/once/{}", None, {}),
+        ("GET", "/big/once/{}", None, {}),
+        ("GET", "/call/once/{}", None, {}),
+    ]
+    requests = [
+        (method, path.format(number), body, headers or {"X-Request-ID": f"own{path.format(number)}"})
+        for number in range(6)
+        for method, path, body, headers in kinds
+    ]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        wanted = [row for rows in pool.map(lambda start: ask_fastcgi(front, requests[start::2]), range(2)) for row in rows]
+    equal(sorted({status for _, _, status in wanted}), [200, 404, 500], "statuses that the client got")
+    sql = (
+        "SELECT toString(l7_flow_log._id) AS _id, toUnixTimestamp64Micro(start_time) AS us, type, observation_point, request_type, "
+        "request_resource, endpoint, request_domain, response_code, response_status, response_exception, request_length, response_length, "
+        f"x_request_id_0, request_id FROM l7_flow_log WHERE server_port = {port} AND l7_protocol_str = 'FastCGI' ORDER BY start_time"
+    )
+    # The last long answer of a connection is over when the connection is silent for a while.
+    wait_for("rows", lambda: len(hadal.sql(sql)) >= 2 * len(requests), 15)
+    rows = settle("rows", lambda: hadal.sql(sql))
+    for point in ("c-p", "s-p"):
+        seen = [row for row in rows if row["observation_point"] == point]
+        found = [(row["request_type"], row["request_resource"], row["response_code"]) for row in seen]
+        equal(sorted(found), sorted(wanted), f"rows at {point}")
+        equal({row["type"] for row in seen}, {"session"}, f"types at {point}")
+        equal({row["request_domain"] for row in seen}, {"127.0.0.1"}, f"domains at {point}")
+        statuses = {row["response_code"]: row["response_status"] for row in seen}
+        equal(statuses, {200: "ok", 404: "client_error", 500: "server_error"}, f"statuses at {point}")
+        errors = {row["response_exception"] for row in seen if row["response_code"] == 500}
+        check(all("the hull leaks" in error and "\n" not in error for error in errors), f"errors at {point}: {errors}")
+        ids = {path: [row["x_request_id_0"] for row in seen if row["endpoint"] == path] for path in ("/ok/{}", "/cookie/{}")}
+        equal(set(ids["/ok/{}"]), {"short"}, f"ids at {point}")
+        # Behind a long cookie it may be missed once in a connection.
+        check("long" in ids["/cookie/{}"] and set(ids["/cookie/{}"]) <= {"long", ""}, f"ids at {point}: {ids}")
+    lengths = {"c-p": {}, "s-p": {}}
+    for row in rows:
+        lengths[row["observation_point"]][row["request_resource"]] = (row["request_length"], row["response_length"])
+    equal(lengths["c-p"].keys(), lengths["s-p"].keys(), "requests at both ends")
+    for path, (sent, got) in lengths["c-p"].items():
+        read, written = lengths["s-p"][path]
+        # PHP answers before it reads that the input has ended, which takes 8 bytes to say.
+        check(got == written and sent - read in (0, 8), f"lengths of {path}: {sent} and {got}, {read} and {written}")
+    check(all(sent > 1 << 18 for path, (sent, _) in lengths["s-p"].items() if path.startswith("/up")), "lengths of bodies sent")
+    check(all(got > 1 << 19 for path, (_, got) in lengths["s-p"].items() if path.startswith("/big")), "lengths of long answers")
+
+    # The hop between two HTTP calls, from its own rows and from those around.
+    path = list(zip(("c-p", "s-p") * 3, SERVERS))
+    calls = [row for row in rows if row["observation_point"] == "s-p" and row["request_resource"].startswith("/call")]
+    equal(len(calls), 12, "calls that PHP made others for")
+    for row in calls:
+        tree = trace(hadal, row)
+        equal(tree.path(list(tree.spans)[-1]), path, f"the trace of {row['request_resource']}")
+        equal(len(tree.spans), 6, f"spans of {row['request_resource']}")
+
+
+def test_fastcgi_over_a_unix_socket(t):
+    """As Debian's php-fpm listens."""
+    _, reef = t.serve("reef.py", HTTP_SERVER)
+    front = fastcgi(t, reef, str(t.work / "fpm.sock"))
+    hadal = t.hadal().ready()
+    requests = [("GET", f"/{kind}/{front}/{number}", None, {"X-Request-ID": f"{kind}{number}"}) for number in range(10) for kind in ("ok", "missing", "broken", "call", "big")]
+    wanted = ask_fastcgi(front, requests)
+    sql = (
+        "SELECT toString(l7_flow_log._id) AS _id, toUnixTimestamp64Micro(start_time) AS us, observation_point, request_type, request_resource, "
+        f"response_code FROM l7_flow_log WHERE l7_protocol_str = 'FastCGI' AND request_resource LIKE '/%/{front}/%'"
+    )
+    wait_for("rows", lambda: len(hadal.sql(sql)) >= 2 * len(requests), 15)
+    rows = settle("rows", lambda: hadal.sql(sql))
+    for point in ("c-p", "s-p"):
+        found = [(row["request_type"], row["request_resource"], row["response_code"]) for row in rows if row["observation_point"] == point]
+        equal(sorted(found), sorted(wanted), f"rows at {point}")
+    for row in rows:
+        if row["observation_point"] == "s-p" and row["request_resource"].startswith("/call"):
+            tree = trace(hadal, row)
+            equal([server for _, server in tree.path(list(tree.spans)[-1])], SERVERS, f"the trace of {row['request_resource']}")

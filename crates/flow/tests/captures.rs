@@ -92,6 +92,11 @@ fn dns() {
 }
 
 #[test]
+fn fastcgi() {
+    check("fastcgi");
+}
+
+#[test]
 fn http1() {
     check("httpv1");
     check("sw8");

@@ -6,6 +6,7 @@ pub mod check;
 pub mod contract;
 mod early;
 pub mod endpoint;
+mod http;
 pub mod inference;
 pub mod protocols;
 pub mod registry;

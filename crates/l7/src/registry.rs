@@ -3,7 +3,7 @@
 use hadal_model::{Direction, L7Protocol};
 
 use crate::contract::{Options, Parser, Probe, Transport};
-use crate::protocols::{dns, http1, postgresql, redis};
+use crate::protocols::{dns, fastcgi, http1, postgresql, redis};
 
 /// What a probe looks at: the first bytes of a message, perhaps.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +49,7 @@ const BOTH: &[Transport] = &[Transport::Stream, Transport::Datagram];
 /// All protocols; those with the most specific probes come first, for the first `Yes` decides.
 pub static PROTOCOLS: &[Protocol] = &[
     Protocol { protocol: L7Protocol::Http1, transports: STREAM, probe: http1::probe, parser: http1::parser },
+    Protocol { protocol: L7Protocol::FastCgi, transports: STREAM, probe: fastcgi::probe, parser: fastcgi::parser },
     Protocol { protocol: L7Protocol::Redis, transports: STREAM, probe: redis::probe, parser: redis::parser },
     Protocol { protocol: L7Protocol::Dns, transports: BOTH, probe: dns::probe, parser: dns::parser },
     Protocol {

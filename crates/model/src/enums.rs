@@ -41,6 +41,8 @@ named_enum! {
         Dns => "DNS",
         /// PostgreSQL's frontend/backend protocol 3.
         PostgreSql => "PostgreSQL",
+        /// FastCGI 1.0.
+        FastCgi => "FastCGI",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use hadal_model::ObservationPoint;
+use hadal_model::{L7Protocol, ObservationPoint};
 
 use crate::Span;
 
@@ -14,7 +14,8 @@ const MAX_ROWS: usize = 64;
 const SAME_CONNECTION: f64 = 1.0;
 /// Equal sequence numbers of both directions, while an address was translated on the way.
 const SAME_NUMBERS: f64 = 0.95;
-/// Equal addresses, ports and the protocol's own id, as datagrams have no sequence numbers.
+/// Equal addresses, ports and the protocol's own id, as datagrams have no sequence numbers. Not of FastCGI, where all requests
+/// of a connection may have the same id.
 const SAME_REQUEST_ID: f64 = 0.9;
 
 /// All calls; each row is in one.
@@ -62,7 +63,8 @@ fn by_numbers(span: &Span) -> Option<(&str, Option<u64>, [u32; 2])> {
 type RequestKey<'a> = (&'a str, [[u8; 16]; 2], [u16; 2], u64);
 
 fn by_request_id(span: &Span) -> Option<RequestKey<'_>> {
-    span.request_id.map(|id| (span.protocol.as_str(), span.addresses, span.ports, id))
+    let is_unique = span.protocol != L7Protocol::FastCgi.as_str();
+    span.request_id.filter(|_| is_unique).map(|id| (span.protocol.as_str(), span.addresses, span.ports, id))
 }
 
 /// Joins parts with equal keys whose rows complement each other.

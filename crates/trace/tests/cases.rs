@@ -128,6 +128,7 @@ fn set(span: &mut Span, word: &str) {
         "ctx" => span.contexts = [text().parse().unwrap(), text().parse().unwrap()],
         "xid" => span.x_request_ids = [text(), text()],
         "trace" => (span.trace_id, span.span_id, span.parent_span_id) = (text(), text(), text()),
+        "protocol" => span.protocol = text(),
         "rid" => span.request_id = Some(text().parse().unwrap()),
         "request" => span.kind = MessageType::Request,
         "response" => span.kind = MessageType::Response,

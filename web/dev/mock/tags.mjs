@@ -12,7 +12,7 @@ export const TAGS = [
   both('host', 'host the end runs on'),
   both('pod_ns', 'Kubernetes namespace'),
   both('region', 'region the end runs in'),
-  one('protocol', 'enum', 'application protocol', ['HTTP1', 'HTTP2', 'gRPC', 'Redis', 'MySQL', 'PostgreSQL', 'DNS', 'Kafka'], 'edge'),
+  one('protocol', 'enum', 'application protocol', ['HTTP1', 'HTTP2', 'gRPC', 'Redis', 'MySQL', 'PostgreSQL', 'DNS', 'FastCGI', 'Kafka'], 'edge'),
   one('endpoint', 'string', 'request path with its variable parts folded'),
   one('method', 'string', 'method or command'),
   one('domain', 'string', 'host name asked for'),

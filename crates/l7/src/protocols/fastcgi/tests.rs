@@ -1,0 +1,43 @@
+//! Dialogues in `tests/`, and whatever bytes.
+
+use proptest::prelude::*;
+
+use super::parser;
+use crate::check::cases::check_folder;
+use crate::check::{any_steps, drive};
+use crate::contract::{Options, Transport};
+
+#[test]
+fn dialogues() {
+    check_folder(concat!(env!("CARGO_MANIFEST_DIR"), "/src/protocols/fastcgi/tests"), parser);
+}
+
+/// Pieces that make bytes more like the protocol than chance would.
+const WORDS: &[&[u8]] = &[
+    b"\x01\x01\x00\x01\x00\x08\x00\x00\x00\x01\x01\x00\x00\x00\x00\x00",
+    b"\x01\x01\x00\x02\x00\x08\x02\x00\x00\x02\x00\x00\x00\x00\x00\x00xx",
+    b"\x01\x04\x00\x01\x00\x14\x00\x00\x0b\x07REQUEST_URI/a?b=17",
+    b"\x01\x04\x00\x01\x00\x14\x00\x00",
+    b"\x0f\x84\x00\x00\x00HTTP_USER_AGENT",
+    b"\x01\x04\x00\x01\x00\x00\x00\x00",
+    b"\x01\x04\x00\x02\x00\x00\x00\x00",
+    b"\x01\x05\x00\x01\x00\x00\x00\x00",
+    b"\x01\x05\x00\x01\x00\x07\x01\x00",
+    b"\x01\x02\x00\x01\x00\x00\x00\x00",
+    b"\x01\x09\x00\x00\x00\x00\x00\x00",
+    b"\x01\x06\x00\x01\x00\x10\x00\x00",
+    b"\x01\x06\x00\x02\x00\x08\x08\x00",
+    b"Status: 404 No\r\n",
+    b"A: b\r\n\r\n",
+    b"\x01\x07\x00\x01\x00\x05\x00\x00oops\n",
+    b"\x01\x03\x00\x01\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",
+    b"\x01\x03\x00\x02\x00\x08\x00\x00\x00\x00\x00\x01\x02\x00\x00\x00",
+];
+
+proptest! {
+    #[test]
+    fn any_bytes_keep_the_contract(steps in any_steps(WORDS)) {
+        let options = Options { max_head: 256, max_text: 32, ..Options::default() };
+        drive(&mut *parser(options, Transport::Stream), &options, &steps);
+    }
+}
