@@ -68,7 +68,7 @@ impl Default for AgentConfig {
             cpu_percent: 5.0,
             cpu_hard_percent: 20.0,
             shed_payload_bytes: 256,
-            read_interval_ms: 20,
+            read_interval_ms: 10,
             obfuscate: true,
             request_timeout_seconds: 30,
             max_sockets: 65_536,
