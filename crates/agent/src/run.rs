@@ -31,7 +31,7 @@ const STATUS_SECONDS: u64 = 2;
 const MOST_EVENTS: usize = 4096;
 const MOST_AT_END: usize = 1 << 18;
 /// Events that are read at once if the interval is too long for so few, and how often at most.
-const EVENTS_AT_ONCE: u32 = 400;
+const EVENTS_AT_ONCE: u32 = 200;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 /// How long freed memory is kept.
 const RELEASE_MEMORY: Duration = Duration::from_secs(60);
