@@ -356,3 +356,133 @@ def test_runtimes(t):
         found = outcome(t, hadal, name, source)
         check(found["wrong"] <= 0.03, f"{name}: {found}")
         check(found["right"] >= (0.95 if name == "pool" else 0.1), f"{name}: {found}")
+
+
+FRONT = """
+import http.client, http.server, sys
+class Front(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    disable_nagle_algorithm = True
+    def do_GET(self):
+        back = http.client.HTTPConnection("10.97.0.2", 8080)
+        for step in "12":
+            back.request("GET", f"/d/{self.path[3:]}/{step}")
+            back.getresponse().read()
+        back.close()
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+server = Server(("127.0.0.1", 8080), Front)
+print(server.server_address[1], flush=True)
+server.serve_forever()
+"""
+
+ASK = """
+import http.client, sys
+for number in range(int(sys.argv[1])):
+    connection = http.client.HTTPConnection("127.0.0.1", 8080)
+    connection.request("GET", f"/r/{number}")
+    connection.getresponse().read()
+    connection.close()
+print("asked", flush=True)
+"""
+
+CLOCK_S = 30
+
+
+def two_hosts(t):
+    """Two network namespaces with a wire between them: the commands that run a program in each."""
+    names = [f"hadal-{t.work.name[-6:]}-{end}" for end in "ab"]
+    ip = lambda *words: subprocess.run(["ip", *words], check=True, capture_output=True)
+    for name in names:
+        ip("netns", "add", name)
+        t.cleanup.callback(subprocess.run, ["ip", "netns", "delete", name], check=False, capture_output=True)
+    ip("-netns", names[0], "link", "add", "wire", "type", "veth", "peer", "name", "wire", "netns", names[1])
+    for number, name in enumerate(names):
+        ip("-netns", name, "address", "add", f"10.97.0.{number + 1}/24", "dev", "wire")
+        for device in ("wire", "lo"):
+            ip("-netns", name, "link", "set", device, "up")
+    return [["ip", "netns", "exec", name] for name in names]
+
+
+def test_clocks(t):
+    """Two hosts whose clocks are half a minute apart: traces from one to the other are whole, and no time is negative."""
+    hadal = t.hadal("server").ready(agent=False)
+    here, there = two_hosts(t)
+    config = t.work / "agent.toml"
+    config.write_text("[agent]\ncpu_percent = 1000\ncpu_hard_percent = 1000\nown_network_only = true\n")
+    socket_path = t.work / "agents"
+    # An agent adds its clock to the kernel's stamps; in a time namespace it finds another difference between the two.
+    early = ["unshare", "--time", f"--monotonic=-{CLOCK_S}"]
+    for name, prefix in (("here", here), ("there", [*there, *early])):
+        # The server listens in neither of them.
+        port = relay(t, prefix[:4], socket_path, hadal.agents)
+        t.spawn(f"agent-{name}", [*prefix, t.binary, "agent", "--server", f"http://127.0.0.1:{port}", "--name", name, "--config", config])
+    wait_for("two agents run", lambda: len(hadal.running_agents()) == 2, 40)
+    for name, prefix, source in (("back.py", there, BACK.replace("127.0.0.1", "10.97.0.2").replace(", 0)", ", 8080)")), ("front.py", here, FRONT)):
+        (t.work / name).write_text(source)
+        program = t.spawn(name, [*prefix, "/usr/bin/python3", t.work / name])
+        wait_for(f"{name} says its port", lambda program=program: program.output().strip(), 15)
+    (t.work / "ask.py").write_text(ASK)
+    requests = 40
+    equal(t.spawn("ask", [*here, "/usr/bin/python3", t.work / "ask.py", requests]).wait(60), 0, "exit code of the load")
+    count = "SELECT count() FROM l7_flow_log WHERE server_port = 8080"
+    wait_for("the log", lambda: hadal.value(count) >= requests * 6, 60)
+    equal(losses(hadal), {}, "losses")
+    equal(settle("the log", lambda: hadal.value(count)), requests * 6, f"rows (lost: {losses(hadal)})")
+    apart = "SELECT toInt64(avgIf(toUnixTimestamp64Micro(start_time), agent = 'there')) - toInt64(avgIf(toUnixTimestamp64Micro(start_time), agent = 'here')) FROM l7_flow_log WHERE server_port = 8080 AND request_resource LIKE '/d/%'"
+    check(abs(int(hadal.value(apart)) / 1e6 - CLOCK_S) < 1, "the clocks are not half a minute apart")
+    for row in rows(hadal, [8080], "match(request_resource, '^/r/') AND observation_point = 's-p'", "ORDER BY start_time")[::4]:
+        number = row["request_resource"].split("/")[2]
+        tree = trace(hadal, row)
+        wanted = rows(hadal, [8080], f"request_resource = '/r/{number}' OR startsWith(request_resource, '/d/{number}/')")
+        equal(tree.ids, {row["_id"] for row in wanted}, f"rows of /r/{number}")
+        starts = {span: tree.spans[span]["start_us"] for span in tree.ids}
+        for span in tree.ids:
+            parent = tree.spans[span]["parent_id"]
+            check(parent is None or 0 <= starts[span] - starts[parent] < 5_000_000, f"{tree.row(span)['request_resource']} starts before its parent")
+        from_back = next(row for row in wanted if row["request_resource"].startswith("/d/") and row["observation_point"] == "s-p")
+        equal(links(trace(hadal, from_back)), links(tree), f"links of /r/{number} from the other host")
+
+
+def relay(t, prefix, path, port):
+    """A port in a namespace that leads to the server's."""
+    (t.work / "relay.py").write_text(RELAY)
+    path = f"{path}-{prefix[3]}"
+    t.spawn("relay-out", ["/usr/bin/python3", t.work / "relay.py", "out", path, port])
+    t.spawn("relay-in", [*prefix, "/usr/bin/python3", t.work / "relay.py", "in", path, 20_417])
+    return 20_417
+
+
+# Between a port of a network namespace and a port outside, over a Unix socket.
+RELAY = """
+import asyncio, sys
+direction, path, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+async def copy(reader, writer):
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
+    writer.close()
+async def serve(reader, writer):
+    there = await (asyncio.open_connection("127.0.0.1", port) if direction == "out" else asyncio.open_unix_connection(path))
+    await asyncio.gather(copy(reader, there[1]), copy(there[0], writer))
+async def main():
+    start = asyncio.start_unix_server(serve, path) if direction == "out" else asyncio.start_server(serve, "127.0.0.1", port)
+    async with await start as server:
+        await server.serve_forever()
+asyncio.run(main())
+"""
+
+
+def links(tree):
+    """Parent of each span, and why."""
+    return {span: (one["parent_id"], one["evidence"]) for span, one in tree.spans.items()}

@@ -37,6 +37,8 @@ pub struct AgentConfig {
     pub obfuscate: bool,
     /// Seconds after which an unanswered request counts as timed out.
     pub request_timeout_seconds: u32,
+    /// Record only sockets of the agent's own network namespace, where each has an agent of its own.
+    pub own_network_only: bool,
     /// Most sockets followed at once.
     pub max_sockets: usize,
     /// Most bytes of payload and of messages that wait in all connections together.
@@ -71,6 +73,7 @@ impl Default for AgentConfig {
             read_interval_ms: 10,
             obfuscate: true,
             request_timeout_seconds: 30,
+            own_network_only: false,
             max_sockets: 65_536,
             max_buffered_bytes: 64 << 20,
             max_processes: 65_536,

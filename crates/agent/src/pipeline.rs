@@ -31,6 +31,8 @@ const _: () = assert!(hadal_model::CONTEXT_SHARED == abi::CONTEXT_SHARED as u64)
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
+/// Sockets of other network namespaces that are remembered.
+const MAX_ELSEWHERE: usize = 65_536;
 /// Sockets that are asked for their identity at once.
 const MAX_ASKED: usize = 1024;
 /// Calls of io_uring that wait for their payload, on all sockets.
@@ -103,6 +105,10 @@ pub struct Pipeline {
     /// Calls of io_uring whose payload comes later, oldest first.
     held: VecDeque<abi::DataEvent>,
     ignored: Set<u32>,
+    /// Sockets of other network namespaces are not recorded.
+    only_netns: Option<u32>,
+    /// Such sockets: what the kernel tells of them until it knows better is not lost.
+    elsewhere: Set<u64>,
     /// File names of Hadal's own programs.
     own_programs: Vec<String>,
     decisions: Vec<Decision>,
@@ -139,6 +145,8 @@ impl Pipeline {
             asked: Set::default(),
             held: VecDeque::new(),
             ignored: Set::default(),
+            only_netns: None,
+            elsewhere: Set::default(),
             own_programs: Vec::new(),
             decisions: Vec::new(),
             losses: Map::default(),
@@ -169,6 +177,11 @@ impl Pipeline {
         if self.ignored.insert(pid) {
             self.decisions.push(Decision::IgnoreProcess(pid));
         }
+    }
+
+    /// Sockets of other network namespaces are not recorded.
+    pub fn only_network(&mut self, netns: u32) {
+        self.only_netns = Some(netns);
     }
 
     /// Processes that execute a file of one of these names are not recorded.
@@ -264,6 +277,15 @@ impl Pipeline {
     }
 
     fn meet(&mut self, event: &abi::SocketEvent) {
+        // As if it were on another host: it is no peer either.
+        if self.only_netns.is_some_and(|only| event.netns != only) {
+            if self.elsewhere.len() >= MAX_ELSEWHERE {
+                self.elsewhere.clear();
+            }
+            self.elsewhere.insert(event.cookie);
+            self.decisions.push(Decision::Socket(event.cookie, Policy::Ignore));
+            return;
+        }
         let now_us = self.time_us(&event.header);
         // Before its first request.
         if event.role == abi::ROLE_LISTENER && self.processes.facts(event.header.pid, &*self.source).is_some() {
@@ -381,6 +403,9 @@ impl Pipeline {
 
     /// Its identity was lost with a full ring, or the table was full: the kernel is asked to tell it again.
     fn unknown_socket(&mut self, cookie: u64) {
+        if self.elsewhere.contains(&cookie) {
+            return;
+        }
         self.count_loss(LossCause::ConnectionTableFull, 1);
         if !self.sockets.is_full() && self.asked.len() < MAX_ASKED && self.asked.insert(cookie) {
             self.decisions.push(Decision::Socket(cookie, Policy::Announce));
@@ -402,6 +427,7 @@ impl Pipeline {
             socket.traffic.egress_bytes += u64::from(event.unseen_egress);
             socket.traffic.ingress_bytes += u64::from(event.unseen_ingress);
         }
+        self.elsewhere.remove(&event.cookie);
         for child in self.sockets.children_of(event.cookie) {
             self.close_at(child, origin);
         }

@@ -67,11 +67,7 @@ impl ProcessSource for Procfs {
 
     fn go_layout(&self, pid: u32) -> Option<GoLayout> {
         let offsets = hadal_host::go_offsets(pid)?;
-        Some(GoLayout {
-            goid: offsets.goid,
-            parent_goid: offsets.parent_goid,
-            channel_sendx: offsets.channel_sendx,
-        })
+        Some(GoLayout { goid: offsets.goid, parent_goid: offsets.parent_goid, channel_sendx: offsets.channel_sendx })
     }
 }
 
@@ -97,7 +93,9 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
     let thread = std::thread::Builder::new()
         .name("capture".to_owned())
         .spawn(move || {
-            let pipeline = Pipeline::new(&capture.config, &names.0, &names.1, boot, Box::new(Procfs));
+            let mut pipeline = Pipeline::new(&capture.config, &names.0, &names.1, boot, Box::new(Procfs));
+            let only = capture.config.own_network_only.then(own_network).flatten();
+            only.into_iter().for_each(|netns| pipeline.only_network(netns));
             capture.run(bpf, pipeline, ready_in);
         })
         .map_err(|error| AgentError::Thread(error.to_string()))?;
@@ -392,6 +390,12 @@ fn prepare(bpf: &mut Bpf, go: &mut GoFollower, pipeline: &mut Pipeline) -> Resul
     pipeline.list(sockets);
     apply(bpf, go, pipeline.take_decisions());
     Ok(())
+}
+
+/// The kernel's number of the agent's network namespace.
+fn own_network() -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata("/proc/self/ns/net").ok().and_then(|file| u32::try_from(file.ino()).ok())
 }
 
 /// The server may run from the same file as this agent, whatever its name, or from an installed one.

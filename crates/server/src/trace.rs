@@ -1,7 +1,8 @@
-//! One trace: the rows that belong to a row. `search` is pure and says what to look for; `fetch` asks the store; `summary`
-//! says what took the time.
+//! One trace: the rows that belong to a row. `search` is pure and says what to look for; `held` knows what was found;
+//! `fetch` asks the store; `summary` says what took the time.
 
 pub(crate) mod fetch;
+mod held;
 pub(crate) mod search;
 pub(crate) mod summary;
 #[cfg(test)]
@@ -13,7 +14,7 @@ use hadal_store::Engine;
 use hadal_trace::{Node, Span};
 
 use crate::map::MapError;
-use search::Search;
+use search::{Found, Round, Search};
 
 /// How long rows are looked for, if nothing is in a hurry.
 pub(crate) const BUDGET: Duration = Duration::from_secs(2);
@@ -33,16 +34,47 @@ impl Trace {
     }
 }
 
+/// Most roots that are tried.
+const MAX_ROOTS: usize = 4;
+
 /// Looks for the trace of a row, hop by hop, as long as there is time and room.
 pub(crate) fn trace_of(engine: &dyn Engine, seed: Span, budget: Duration) -> Result<Trace, MapError> {
     let deadline = Instant::now() + budget;
+    let look_up = |round: &Round| {
+        let has_time = Instant::now() < deadline;
+        has_time.then(|| fetch::look_up(engine, round, deadline)).transpose()
+    };
+    searched(seed, look_up)
+}
+
+/// Up to the root, and from there down, so that the trace is the same from all of its rows. Where the way up led too far,
+/// from further below. `look_up` gives nothing when time is up.
+fn searched<Failed>(
+    seed: Span,
+    mut look_up: impl FnMut(&Round) -> Result<Option<Found>, Failed>,
+) -> Result<Trace, Failed> {
+    let mut run = |search: &mut Search| {
+        while let Some(round) = search.next_round() {
+            let Some(found) = look_up(&round)? else {
+                search.cut();
+                break;
+            };
+            search.add(&round, found);
+        }
+        Ok(())
+    };
+    let id = seed.id;
     let mut search = Search::new(seed);
-    while let Some(round) = search.next_round() {
-        search.add(fetch::look_up(engine, &round, deadline)?);
-        if Instant::now() >= deadline {
-            search.cut();
-            break;
+    run(&mut search)?;
+    let above = search.roots().into_iter().filter(|root| *root != id).take(MAX_ROOTS);
+    for root in above.collect::<Vec<_>>() {
+        search.descend_from(root);
+        run(&mut search)?;
+        if search.has(id) {
+            return Ok(search.finish());
         }
     }
+    search.descend_from(id);
+    run(&mut search)?;
     Ok(search.finish())
 }

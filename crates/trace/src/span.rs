@@ -54,6 +54,11 @@ impl Span {
         matches!(self.point, ObservationPoint::ClientApp | ObservationPoint::ServerApp)
     }
 
+    /// Entity of the side that saw it.
+    pub fn own_entity(&self) -> u32 {
+        self.entities[usize::from(!self.is_client_side())]
+    }
+
     /// Process id of the end that saw it; 0 if it was seen between the ends.
     pub fn own_pid(&self) -> u32 {
         match self.point {

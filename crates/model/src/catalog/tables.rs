@@ -23,7 +23,7 @@ pub const L7_FLOW_LOG: Table = Table {
     precision: "",
     rollups: &[],
     sides: Sides::Two,
-    order_by: "(server_entity, toStartOfMinute(time), client_entity, time)",
+    order_by: "(toStartOfMinute(time), server_entity, client_entity, time)",
     partition_by: "toStartOfHour(time)",
     ttl_days: 3,
     doc: "One row per request, response or pair, at each observation point.",

@@ -1,6 +1,6 @@
 //! `/v1/trace`: everything that one request caused, and what caused it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::Json;
@@ -17,6 +17,7 @@ use super::answer::{ApiError, ErrorBody};
 use super::requests::{ROW, ids_as_text};
 use crate::map::MapError;
 use crate::map::fetch;
+use crate::trace::search::Seconds;
 use crate::trace::summary::{self, Name, Part};
 use crate::trace::{self, Trace};
 
@@ -140,15 +141,23 @@ fn stretches(tree: &[(&Node, &Span)], steps: &[Step]) -> HashMap<u64, Vec<[i64; 
 /// The rows as the page wants them, by id.
 pub(super) fn rows_of(engine: &dyn Engine, trace: &Trace) -> Result<HashMap<u64, Map<String, Value>>, MapError> {
     let second = |span: &Span| span.end_us / 1_000_000;
+    let second_of = |second: u64| u32::try_from(second).unwrap_or(u32::MAX);
     let all = || trace.spans.iter().chain(&trace.orphans);
     let seconds = all().map(|(_, span)| second(span));
     let (from, to) = (seconds.clone().min().unwrap_or_default(), seconds.max().unwrap_or_default());
     let ids: Vec<_> = all().map(|(node, _)| node.id.to_string()).collect();
+    let of_entities = |side: usize| {
+        let entities: BTreeSet<u32> = all().map(|(_, span)| span.entities[side]).collect();
+        entities.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+    };
+    // All of the table's order is known.
     let sql = format!(
-        "SELECT {ROW}, {MORE}, {} FROM {} AS log WHERE log.time >= toDateTime({from}) AND log.time <= toDateTime({to}) \
-         AND log._id IN ({})",
+        "SELECT {ROW}, {MORE}, {} FROM {} AS log WHERE {} AND server_entity IN ({}) AND client_entity IN ({}) AND log._id IN ({})",
         ids_as_text(&["flow_id", "syscall_trace_id_request", "syscall_trace_id_response"]),
         L7_FLOW_LOG.sql_name(""),
+        trace::fetch::condition(Seconds { from: second_of(from), to: second_of(to) }),
+        of_entities(1),
+        of_entities(0),
         ids.join(", "),
     );
     let rows: Vec<Map<String, Value>> = fetch::rows(engine, &sql)?;

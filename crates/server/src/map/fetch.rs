@@ -138,20 +138,28 @@ pub(crate) fn rows<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Resul
     decoded(engine, &format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0"))
 }
 
+/// The same with settings of the engine.
+pub(crate) fn rows_with<T: DeserializeOwned>(
+    engine: &dyn Engine,
+    sql: &str,
+    settings: &str,
+) -> Result<Vec<T>, MapError> {
+    decoded(engine, &format!("{sql} SETTINGS output_format_json_quote_64bit_integers = 0, {settings}"))
+}
+
 /// The same, as far as time allows: what was read until then is the answer.
 pub(crate) fn rows_within<T: DeserializeOwned>(
     engine: &dyn Engine,
     sql: &str,
     left: Duration,
 ) -> Result<Vec<T>, MapError> {
+    rows_with(engine, sql, &at_most(left))
+}
+
+/// Settings that end a query after a time, with what was read until then.
+pub(crate) fn at_most(left: Duration) -> String {
     let seconds = left.as_secs_f64().max(0.1);
-    decoded(
-        engine,
-        &format!(
-            "{sql} SETTINGS output_format_json_quote_64bit_integers = 0, max_execution_time = {seconds:.3}, \
-             timeout_overflow_mode = 'break'"
-        ),
-    )
+    format!("max_execution_time = {seconds:.3}, timeout_overflow_mode = 'break'")
 }
 
 fn decoded<T: DeserializeOwned>(engine: &dyn Engine, sql: &str) -> Result<Vec<T>, MapError> {

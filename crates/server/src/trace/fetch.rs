@@ -10,9 +10,9 @@ use hadal_store::Engine;
 use hadal_trace::Span;
 use serde::Deserialize;
 
-use super::search::{CallKey, Found, Round, Seconds, Window};
+use super::search::{CallKey, EntityWindow, Found, Round, Seconds, Window};
 use crate::map::MapError;
-use crate::map::fetch::{rows, rows_within};
+use crate::map::fetch::{at_most, rows_with};
 
 const COLUMNS: &str = "log._id AS id, toUnixTimestamp64Micro(start_time) AS start_us, \
     toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, client_entity, server_entity, toString(ip_0) AS client, \
@@ -77,84 +77,138 @@ impl From<Row> for Span {
     }
 }
 
+/// The planner of old is twice as quick with statements like these; one thread is enough for the few rows that they read.
+const SETTINGS: &str = "enable_analyzer = 0, max_threads = 1";
+
 /// The row with this id; `start_us` makes the look-up quick.
 pub(crate) fn seed(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Result<Option<Span>, MapError> {
-    let near = start_us.map_or("1".to_owned(), |time| {
-        let second = u32::try_from(time / 1_000_000).unwrap_or(u32::MAX);
-        condition(Seconds { from: second.saturating_sub(5), to: second.saturating_add(900) })
-    });
-    let sql = format!("{} WHERE log._id = {id} AND {near} LIMIT 1", select());
-    Ok(rows::<Row>(engine, &sql)?.pop().map(Span::from))
+    let from = start_us.map(|time| u32::try_from(time / 1_000_000).unwrap_or(u32::MAX));
+    // A row is stamped with its end.
+    let within =
+        |from: u32, after: u32| condition(Seconds { from: from.saturating_sub(5), to: from.saturating_add(after) });
+    let places = from.map_or(vec!["1".to_owned()], |from| vec![within(from, 5), within(from, 900)]);
+    for place in places {
+        let sql = format!("{} WHERE {place} AND log._id = {id} LIMIT 1", select());
+        if let Some(row) = rows_with::<Row>(engine, &sql, SETTINGS)?.pop() {
+            return Ok(Some(row.into()));
+        }
+    }
+    Ok(None)
 }
 
 fn select() -> String {
     format!("SELECT {COLUMNS} FROM {} AS log", L7_FLOW_LOG.sql_name(""))
 }
 
-fn condition(within: Seconds) -> String {
-    format!("log.time >= toDateTime({}) AND log.time <= toDateTime({})", within.from, within.to)
+/// The table is in the order of minutes.
+pub(crate) fn condition(within: Seconds) -> String {
+    let minute = |second: u32| second / 60 * 60;
+    format!(
+        "log.time >= toDateTime({}) AND log.time <= toDateTime({}) AND toStartOfMinute(log.time) >= toDateTime({}) \
+         AND toStartOfMinute(log.time) <= toDateTime({})",
+        within.from,
+        within.to,
+        minute(within.from),
+        minute(within.to),
+    )
 }
+
+/// A question, and when what it asks for ended.
+type Question = (String, Seconds);
 
 /// Everything a round asks for.
 pub(crate) fn look_up(engine: &dyn Engine, round: &Round, deadline: Instant) -> Result<Found, MapError> {
-    let mut found = Found::default();
-    let questions = [
-        (calls(&round.calls), round.calls_within),
-        (ids("trace_id", &round.trace_ids), round.reach),
-        (x_request_ids(&round.x_request_ids), round.reach),
-        (list_or(&round.parents, parents), round.parents_within),
+    let mut found = Found { is_whole: true, has_everything: true, ..Found::default() };
+    let question = |what: Option<String>, within: Option<Seconds>| what.zip(within);
+    let ids = [ids("trace_id", &round.trace_ids), x_request_ids(&round.x_request_ids)];
+    let far = list_of(ids).map(|ids| ids.join(" OR "));
+    let windows = list_or(&round.windows, |one| window(one, false));
+    let everything = round.everything.map(|(from_us, to_us)| overlaps(from_us, to_us));
+    let near = [
+        question(calls(&round.calls), round.calls_within),
+        question(list_or(&round.parents, parents), round.parents_within),
+        question(windows, round.windows_within),
+        question(list_or(&round.entities, entity), round.entities_within),
+        question(everything, round.everything_within),
     ];
-    for (what, within) in questions {
-        if let (Some(what), Some(within)) = (what, within) {
-            ask(engine, &what, within, round.room, deadline, &mut found)?;
-        }
+    let near: Vec<Question> = near.into_iter().flatten().collect();
+    let room = round.room.min(MAX_WINDOW_ROWS * (1 + round.windows.len()));
+    let mut all = Found::default();
+    ask(engine, &near, room, deadline, &mut all)?;
+    let asks_much = !round.windows.is_empty() || !round.entities.is_empty() || round.everything.is_some();
+    if all.more && asks_much {
+        all = one_by_one(engine, round, deadline)?;
+        (found.is_whole, found.has_everything) = (false, false);
     }
-    if let Some(within) = round.windows_within.filter(|_| !round.windows.is_empty()) {
-        look_up_windows(engine, &round.windows, within, round.room, deadline, &mut found)?;
+    found.spans.append(&mut all.spans);
+    found.more |= all.more;
+    ask(engine, question(far, round.reach).as_slice(), round.room, deadline, &mut found)?;
+    Ok(found)
+}
+
+/// A round that finds too much when it asks for everything at once: without what is only likely asked for next, and of a
+/// process that did too much only the tree's contexts.
+fn one_by_one(engine: &dyn Engine, round: &Round, deadline: Instant) -> Result<Found, MapError> {
+    let mut found = Found::default();
+    let sure =
+        [calls(&round.calls).zip(round.calls_within), list_or(&round.parents, parents).zip(round.parents_within)];
+    let sure: Vec<Question> = sure.into_iter().flatten().collect();
+    ask(engine, &sure, round.room, deadline, &mut found)?;
+    for one in &round.windows {
+        let Some(within) = round.windows_within else { break };
+        let mut all = Found::default();
+        ask(engine, &[(window(one, false), within)], round.room.min(MAX_WINDOW_ROWS), deadline, &mut all)?;
+        if all.more {
+            all = Found::default();
+            ask(engine, &[(window(one, true), within)], round.room, deadline, &mut all)?;
+            all.more = true;
+        }
+        found.spans.append(&mut all.spans);
+        found.more |= all.more;
     }
     Ok(found)
 }
 
-fn look_up_windows(
-    engine: &dyn Engine,
-    asked: &[Window],
-    within: Seconds,
-    room: usize,
-    deadline: Instant,
-    found: &mut Found,
-) -> Result<(), MapError> {
-    let any = |by_context: bool| list_or(asked, |one| window(one, by_context)).unwrap_or_default();
-    let mut all = Found::default();
-    ask(engine, &any(false), within, room.min(MAX_WINDOW_ROWS * asked.len()), deadline, &mut all)?;
-    if all.more {
-        all = Found { more: true, ..Found::default() };
-        ask(engine, &any(true), within, room, deadline, &mut all)?;
-        all.more = true;
-    }
-    found.spans.append(&mut all.spans);
-    found.more |= all.more;
-    Ok(())
-}
-
+/// Several questions in one statement: each costs more to plan than to answer.
 fn ask(
     engine: &dyn Engine,
-    what: &str,
-    within: Seconds,
+    questions: &[Question],
     room: usize,
     deadline: Instant,
     found: &mut Found,
 ) -> Result<(), MapError> {
+    let times = questions.iter().map(|(_, within)| *within);
+    let Some(within) = times.reduce(|one, other| Seconds { from: one.from.min(other.from), to: one.to.max(other.to) })
+    else {
+        return Ok(());
+    };
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         found.more = true;
         return Ok(());
     }
-    let sql = format!("{} WHERE {} AND ({what}) LIMIT {}", select(), condition(within), room + 1);
-    let mut rows: Vec<Row> = rows_within(engine, &sql, left)?;
+    let any: Vec<String> = questions
+        .iter()
+        .map(|(what, own)| {
+            let own = if *own == within { String::new() } else { format!("{} AND ", seconds(*own)) };
+            format!("({own}({what}))")
+        })
+        .collect();
+    let sql = format!("{} WHERE {} AND ({}) LIMIT {}", select(), condition(within), any.join(" OR "), room + 1);
+    let mut rows: Vec<Row> = rows_with(engine, &sql, &format!("{SETTINGS}, {}", at_most(left)))?;
     found.more |= rows.len() > room;
     rows.truncate(room);
     found.spans.extend(rows.into_iter().map(Span::from));
     Ok(())
+}
+
+fn seconds(within: Seconds) -> String {
+    format!("log.time >= toDateTime({}) AND log.time <= toDateTime({})", within.from, within.to)
+}
+
+fn list_of<const N: usize>(all: [Option<String>; N]) -> Option<Vec<String>> {
+    let all: Vec<String> = all.into_iter().flatten().collect();
+    (!all.is_empty()).then_some(all)
 }
 
 fn list(values: impl Iterator<Item = String>) -> Option<String> {
@@ -205,9 +259,18 @@ fn window(window: &Window, by_context: bool) -> String {
     format!(
         "(agent = {agent} AND ((observation_point = 'c-p' AND process_id_0 = {pid}) OR (observation_point = 's-p' AND \
          process_id_1 = {pid})) AND {}{contexts})",
-        overlaps(window),
+        overlaps(window.from_us, window.to_us),
         agent = quote(&window.agent),
         pid = window.pid,
+    )
+}
+
+/// What an entity did in a time, as server and as client.
+fn entity(window: &EntityWindow) -> String {
+    format!(
+        "(((observation_point = 's-p' AND server_entity = {entity}) OR (observation_point = 'c-p' AND client_entity = {entity})) AND {})",
+        overlaps(window.from_us, window.to_us),
+        entity = window.entity,
     )
 }
 
@@ -218,13 +281,13 @@ fn parents(window: &Window) -> String {
         window.entity,
         quote(&window.agent),
         window.pid,
-        overlaps(window),
+        overlaps(window.from_us, window.to_us),
     )
 }
 
-fn overlaps(window: &Window) -> String {
+fn overlaps(from_us: u64, to_us: u64) -> String {
     format!(
         "start_time <= fromUnixTimestamp64Micro({}, 'UTC') AND (end_time >= fromUnixTimestamp64Micro({}, 'UTC') OR type = 'request')",
-        window.to_us, window.from_us,
+        to_us, from_us,
     )
 }

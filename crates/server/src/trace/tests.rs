@@ -1,9 +1,10 @@
 //! The search over a store of spans in memory.
 
 use hadal_model::{MessageType, ObservationPoint};
-use hadal_trace::Span;
+use hadal_trace::{Node, Span};
 
-use super::search::{Found, Round, Search};
+use super::search::{Found, Round};
+use super::{Trace, searched};
 
 /// One end of a call: connection and sequence number are made of its number.
 pub(super) fn end(
@@ -71,23 +72,32 @@ fn look_up(store: &[Span], round: &Round) -> Found {
                 && span.start_us <= call.to_us
                 && span.end_us >= call.from_us
         });
+        let by_entity = round
+            .entities
+            .iter()
+            .any(|one| one.entity == span.own_entity() && span.start_us <= one.to_us && span.end_us >= one.from_us);
+        let by_time = round.everything.is_some_and(|(from, to)| span.start_us <= to && span.end_us >= from);
         let by_id = span.x_request_ids.iter().any(|id| round.x_request_ids.contains(id));
-        by_call || by_window || by_parent || by_id || round.trace_ids.contains(&span.trace_id)
+        by_call || by_time || by_entity || by_window || by_parent || by_id || round.trace_ids.contains(&span.trace_id)
     };
     let found: Vec<Span> = store.iter().filter(is_wanted).cloned().collect();
-    Found { more: found.len() > round.room, spans: found.into_iter().take(round.room).collect() }
+    let more = found.len() > round.room;
+    Found { more, is_whole: !more, has_everything: !more, spans: found.into_iter().take(round.room).collect() }
+}
+
+fn trace_of(store: &[Span], seed: Span, rounds: &mut usize) -> Trace {
+    let look_up = |round: &Round| {
+        *rounds += 1;
+        Ok::<_, std::convert::Infallible>(Some(look_up(store, round)))
+    };
+    searched(seed, look_up).unwrap()
 }
 
 /// Ids of the trace, how many rounds it took, and whether it was cut.
 fn run(store: &[Span], seed: u64) -> (Vec<u64>, usize, bool) {
     let seed = store.iter().find(|span| span.id == seed).cloned().unwrap();
-    let mut search = Search::new(seed);
     let mut rounds = 0;
-    while let Some(round) = search.next_round() {
-        rounds += 1;
-        search.add(look_up(store, &round));
-    }
-    let trace = search.finish();
+    let trace = trace_of(store, seed, &mut rounds);
     let mut ids: Vec<u64> = trace.spans.iter().map(|(node, _)| node.id).collect();
     ids.sort_unstable();
     (ids, rounds, trace.truncated)
@@ -105,6 +115,51 @@ fn two_rounds_for_a_hop_from_any_row_and_nothing_of_others() {
             assert_eq!((ids, truncated), (own.clone(), false), "from {seed}");
             assert!(rounds <= 2 * 5 + 3, "{rounds} rounds");
         }
+    }
+}
+
+/// An event loop that reads several requests before it goes on with the first, each asking a backend twice.
+fn event_loop(requests: u32) -> Vec<Span> {
+    let mut spans = Vec::new();
+    let read_us = |number: u32| u64::from(number) * 300 + u64::from(number * number * 7 % 100);
+    let context = |time_us: u64| (1_000_000 + time_us) * 256_000;
+    for number in 0..requests {
+        let (own, from) = (u64::from(number + 1) * 10, read_us(number));
+        // What was read last when something was sent: some other request, if it came meanwhile.
+        let last_read = |time_us: u64| (0..requests).map(read_us).filter(|read| *read <= time_us).max().unwrap_or(from);
+        let (first, second, to) = (from + 150, from + 900, from + 1_700 + own % 70);
+        let server = ObservationPoint::ServerProcess;
+        spans.push(end(own, server, 100, own as u32, (from, to), [context(from), context(second + 600)]));
+        for (place, sent) in [(1, first), (2, second)] {
+            let answered = sent + 600 + u64::from(number % 3) * 40;
+            let before = if place == 1 { last_read(sent) } else { last_read(sent).max(first + 600) };
+            let contexts = [context(before), context(answered)];
+            let times = (sent, answered);
+            let call = (own + place) as u32;
+            spans.push(end(own + place, ObservationPoint::ClientProcess, 100, call, times, contexts));
+        }
+    }
+    spans
+}
+
+#[test]
+fn a_trace_is_the_same_from_each_of_its_rows() {
+    for store in [event_loop(40), chain(4, 3, 0), (0..12).flat_map(|request| chain(3, 2, request)).collect()] {
+        let links = |seed: &Span| {
+            let trace = trace_of(&store, seed.clone(), &mut 0);
+            let own = |(node, _): &(Node, Span)| (node.id, node.link.map(|link| (link.parent, link.evidence.as_str())));
+            trace.spans.iter().map(own).collect::<Vec<_>>()
+        };
+        let mut linked = 0;
+        for seed in &store {
+            let own = links(seed);
+            linked += usize::from(own.len() > 1);
+            for (id, _) in own.iter().filter(|(id, _)| *id != seed.id) {
+                let other = store.iter().find(|span| span.id == *id).unwrap();
+                assert_eq!(links(other), own, "from {id} as from {}", seed.id);
+            }
+        }
+        assert!(linked > 0);
     }
 }
 
@@ -133,11 +188,7 @@ fn calls_meanwhile_without_a_sure_parent_are_told_of() {
     // In the same process and time, with a context that leads nowhere; the second one is of another time.
     store.push(end(900, ObservationPoint::ClientProcess, 100, 900, (500, 600), [77, 78]));
     store.push(end(901, ObservationPoint::ClientProcess, 100, 901, (500_000, 500_100), [77, 78]));
-    let mut search = Search::new(store[0].clone());
-    while let Some(round) = search.next_round() {
-        search.add(look_up(&store, &round));
-    }
-    let trace = search.finish();
+    let trace = trace_of(&store, store[0].clone(), &mut 0);
     assert_eq!(trace.spans.len(), 3);
     assert_eq!(trace.orphans.iter().map(|(node, _)| node.id).collect::<Vec<_>>(), [900]);
 }
