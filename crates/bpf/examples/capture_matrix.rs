@@ -243,8 +243,7 @@ impl Setup {
         for ordered in [false, true] {
             // Room for all of it: the reader may get no CPU meanwhile.
             let ring_bytes = 32 << 20;
-            let config =
-                Config { level: Some(self.level), ordered_sends: ordered, ring_bytes, ..Config::default() };
+            let config = Config { level: Some(self.level), ordered_sends: ordered, ring_bytes, ..Config::default() };
             let bpf = match Bpf::load(config) {
                 Ok(bpf) => bpf,
                 Err(error) => panic!("{error}"),

@@ -125,7 +125,9 @@ impl Feature {
             "tcp_sendmsg_locked" => Some(Self::OrderedSends),
             "io_uring_complete" => Some(Self::Uring),
             "note_sender4" | "note_sender6" | "udp_released" => Some(Self::Datagrams),
-            "go_round_trip" | "go_write" | "go_send" | "go_recv" | "go_chansend" | "go_chanrecv" => Some(Self::GoHandOver),
+            "go_round_trip" | "go_write" | "go_send" | "go_recv" | "go_chansend" | "go_chanrecv" => {
+                Some(Self::GoHandOver)
+            }
             _ => None,
         }
     }

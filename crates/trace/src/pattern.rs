@@ -38,7 +38,9 @@ pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process) -> HashMap<usize,
     let known: HashMap<usize, usize> = calls
         .iter()
         .zip(found)
-        .filter_map(|(call, found)| found.filter(|(_, sure)| *sure >= KNOWN).map(|(request, _)| (*call, requests[request])))
+        .filter_map(|(call, found)| {
+            found.filter(|(_, sure)| *sure >= KNOWN).map(|(request, _)| (*call, requests[request]))
+        })
         .collect();
     // Of requests at the edges not all is there.
     let inside = calls.get(calls.len() / 8..calls.len() * 7 / 8).unwrap_or_default();
@@ -58,7 +60,9 @@ fn work_of(ranked: &[Ranked<'_>], process: Process) -> (Work, Vec<usize>, Vec<us
     };
     let (calls, requests) = (of_process(ObservationPoint::ClientProcess), of_process(ObservationPoint::ServerProcess));
     let mut reads: HashMap<u64, Read> = HashMap::new();
-    reads.extend(requests.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[0], Read::Request(place))));
+    reads.extend(
+        requests.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[0], Read::Request(place))),
+    );
     reads.extend(calls.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[1], Read::Answer(place))));
     reads.remove(&0);
     let mut kinds: HashMap<(&str, u16, [u8; 16]), Step> = HashMap::new();

@@ -83,7 +83,7 @@ proptest! {
     #[test]
     fn a_forest_always(spans in prop::collection::vec(any_span(), 0..40), known in prop::option::of(any::<i64>())) {
         let offsets: HashMap<String, i64> = known.map(|offset| ("agent-1".to_owned(), offset)).into_iter().collect();
-        let forest = assemble(&spans, &offsets, Limits::default());
+        let forest = assemble(&spans, &offsets, Limits { patterns: true, ..Limits::default() });
         if known.is_none() && spans.iter().all(|span| span.start_us < 1 << 40) {
             check(&spans, &forest);
         } else {
@@ -143,7 +143,7 @@ fn time(count: u64, poison: bool) -> Duration {
     let spans = many(count, poison);
     let run = || {
         let start = Instant::now();
-        let forest = assemble(&spans, &HashMap::new(), Limits { spans: usize::MAX });
+        let forest = assemble(&spans, &HashMap::new(), Limits { spans: usize::MAX, ..Limits::default() });
         assert_eq!(forest.nodes.len() as u64, count);
         start.elapsed()
     };

@@ -35,6 +35,7 @@ const MAX_WINDOWS: usize = 16;
 const MAX_TRIED: usize = 64;
 /// Most spans that are looked at.
 const MAX_SPANS: usize = 5000;
+const LIMITS: Limits = Limits { spans: MAX_SPANS, patterns: false };
 /// Most ids that one round asks for.
 const MAX_KEYS: usize = 1000;
 /// A trace has fewer hops.
@@ -264,7 +265,7 @@ impl Search {
     }
 
     fn forest(&self) -> Forest {
-        assemble(&self.spans, &HashMap::new(), Limits { spans: MAX_SPANS })
+        assemble(&self.spans, &HashMap::new(), LIMITS)
     }
 
     /// The tree of the row that the search began at. On the way down that row's call is the root: what may be above it was
@@ -399,7 +400,7 @@ impl Search {
         let tried = around.into_iter().take(MAX_TRIED).filter(|request| !self.path.contains(&request.id));
         let sure = |request: &Span| {
             let rows = self.held.beside(request);
-            let forest = assemble(&rows, &HashMap::new(), Limits { spans: MAX_SPANS });
+            let forest = assemble(&rows, &HashMap::new(), LIMITS);
             let link = forest.nodes.iter().find(|node| node.id == call.id)?.link?;
             (link.parent == request.id).then_some((link.confidence, request.id))
         };
@@ -521,7 +522,8 @@ impl Search {
 
     /// The tree of the first row.
     pub(crate) fn finish(self) -> Trace {
-        let forest = self.forest();
+        // Once: it takes a while.
+        let forest = assemble(&self.spans, &HashMap::new(), Limits { patterns: true, ..LIMITS });
         let tree = self.tree(&forest);
         let own = |node: &Node| (node.clone(), self.spans[node.index].clone());
         let mut spans: Vec<(Node, Span)> = tree.iter().map(|node| own(node)).collect();

@@ -152,7 +152,8 @@ impl<'a> Sampler<'a> {
                 reads.max().unwrap_or(self.work.requests[**request].turns[0])
             };
             let longest = self.open[place].iter().filter(has_room).filter(ready).min_by_key(since).copied();
-            self.owner[place] = longest.or_else(|| self.owner_of(call.read).filter(|owner| self.open[place].contains(owner)));
+            self.owner[place] =
+                longest.or_else(|| self.owner_of(call.read).filter(|owner| self.open[place].contains(owner)));
             if let Some(owner) = self.owner[place] {
                 self.lists[owner].push(place);
             }
@@ -308,8 +309,10 @@ impl<'a> Sampler<'a> {
     fn candidates(&self, call: Place) -> Vec<Option<Place>> {
         let own = self.work.calls[call];
         let last = |request: &Place| {
-            let calls = self.lists[*request].iter().filter(|other| **other != call).map(|other| &self.work.calls[*other]);
-            let times = calls.flat_map(|other| [other.start_us, other.end_us]).filter(|time_us| *time_us <= own.start_us);
+            let calls =
+                self.lists[*request].iter().filter(|other| **other != call).map(|other| &self.work.calls[*other]);
+            let times =
+                calls.flat_map(|other| [other.start_us, other.end_us]).filter(|time_us| *time_us <= own.start_us);
             times.max().unwrap_or(self.work.requests[*request].start_us)
         };
         let mut open: Vec<_> = self.open[call].iter().map(|request| (last(request), *request)).collect();

@@ -25,8 +25,7 @@ struct Loop {
 
 impl Loop {
     fn run(seconds: u64, wrong: u64) -> Self {
-        let mut own =
-            Self { dice: Dice::new(), spans: Vec::new(), truth: Vec::new(), wrong };
+        let mut own = Self { dice: Dice::new(), spans: Vec::new(), truth: Vec::new(), wrong };
         // Clients by when they ask next.
         let mut clients: Vec<u64> = (0..12).map(|client| 1_000_000 + client * 700).collect();
         while let Some(client) = clients.iter_mut().min().filter(|ready| **ready < 1_000_000 + seconds * 1_000_000) {
@@ -82,7 +81,8 @@ impl Loop {
     fn call(&mut self, port: u16, sent_us: u64, read_us: u64, takes: (u64, u64)) -> (u64, u64) {
         let answered_us = sent_us + self.between(takes.0, takes.1);
         let context = self.context(read_us);
-        let id = self.add(ObservationPoint::ClientProcess, port, [sent_us, answered_us], [context, context_of(answered_us)]);
+        let id =
+            self.add(ObservationPoint::ClientProcess, port, [sent_us, answered_us], [context, context_of(answered_us)]);
         (id, answered_us)
     }
 
@@ -104,7 +104,8 @@ impl Loop {
 
     /// Calls with the right parent, with a wrong one, and all.
     fn score(&self) -> (usize, usize, usize) {
-        let forest = assemble(&self.spans, &std::collections::HashMap::new(), Limits::default());
+        let forest =
+            assemble(&self.spans, &std::collections::HashMap::new(), Limits { patterns: true, ..Limits::default() });
         let parent = |call: u64| forest.nodes.iter().find(|node| node.id == call).and_then(|node| node.link);
         let links = self.truth.iter().filter_map(|(call, own)| parent(*call).map(|link| link.parent == *own));
         let (right, wrong): (Vec<bool>, Vec<bool>) = links.partition(|is_right| *is_right);
