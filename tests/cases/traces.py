@@ -406,7 +406,7 @@ def test_go(t):
     """Goroutines work for each other; that is followed once it was seen that requests get lost, which takes some calls."""
     found = outcome(t, t.hadal().ready(), "go", GO)
     check(found["wrong"] <= 0.005, f"Go: {found}")
-    check(found["right"] >= 0.85, f"Go: {found}")
+    check(found["right"] >= 0.75, f"Go: {found}")
 
 
 FRONT = """
