@@ -164,7 +164,8 @@ impl<'a> Sampler<'a> {
         self.learn();
     }
 
-    fn turns(&self, request: Place, calls: &[Place]) -> Vec<Turn> {
+    fn turns(&self, request: Place) -> Vec<Turn> {
+        let calls = &self.lists[request];
         let mut turns = Vec::with_capacity(calls.len() + 1);
         self.walk(request, calls, |stage, step, _, [since, at]| {
             if step != READ {
@@ -175,12 +176,12 @@ impl<'a> Sampler<'a> {
     }
 
     fn enqueue(&mut self, request: Place) {
-        let turns = self.turns(request, &self.lists[request]);
+        let turns = self.turns(request);
         self.queues.add(turns);
     }
 
     fn dequeue(&mut self, request: Place) {
-        let turns = self.turns(request, &self.lists[request]);
+        let turns = self.turns(request);
         self.queues.remove(&turns);
     }
 
@@ -346,9 +347,7 @@ impl<'a> Sampler<'a> {
                 None => ALONE,
                 Some(request) => {
                     let without = &self.lists[*request];
-                    let mut with = without.clone();
-                    with.insert(with.partition_point(|other| *other < call), call);
-                    self.likelihood(*request, &with) - self.likelihood(*request, without)
+                    self.likelihood(*request, &with(without.clone(), call)) - self.likelihood(*request, without)
                 }
             };
             scores.push(own + self.contexts(&[call]));
@@ -357,8 +356,7 @@ impl<'a> Sampler<'a> {
         self.owner[call] = chosen;
         if let Some(next) = chosen {
             self.dequeue(next);
-            let at = self.lists[next].partition_point(|other| *other < call);
-            self.lists[next].insert(at, call);
+            self.lists[next] = with(std::mem::take(&mut self.lists[next]), call);
             self.enqueue(next);
         }
     }
@@ -387,13 +385,12 @@ impl<'a> Sampler<'a> {
         let split = |list: &[Place]| list.partition_point(|one| *one < call);
         let (mine, theirs) = (self.lists[own].clone(), self.lists[other].clone());
         let (at, their_at) = (split(&mine), split(&theirs));
-        let joined = |head: &[Place], tail: &[Place]| [head, tail].concat();
-        let next = [joined(&mine[..at], &theirs[their_at..]), joined(&theirs[..their_at], &mine[at..])];
+        let next = [[&mine[..at], &theirs[their_at..]].concat(), [&theirs[..their_at], &mine[at..]].concat()];
         let fits = |list: &[Place], request: Place| list.iter().all(|one| self.open[*one].contains(&request));
         if !fits(&next[0], own) || !fits(&next[1], other) {
             return;
         }
-        let moved = joined(&mine[at..], &theirs[their_at..]);
+        let moved = [&mine[at..], &theirs[their_at..]].concat();
         self.dequeue(own);
         self.dequeue(other);
         let before = self.likelihood(own, &mine) + self.likelihood(other, &theirs) + self.contexts(&moved);
@@ -411,6 +408,12 @@ impl<'a> Sampler<'a> {
         self.enqueue(own);
         self.enqueue(other);
     }
+}
+
+/// Calls in order of their start, with one more.
+fn with(mut calls: Vec<Place>, call: Place) -> Vec<Place> {
+    calls.insert(calls.partition_point(|other| *other < call), call);
+    calls
 }
 
 /// By call, the requests that were read before it and answered after it.
