@@ -258,40 +258,34 @@ static __always_inline __u64 user_word(__u64 address)
 	return word;
 }
 
-/* runtime.send: there is a receiver that waits. Arguments: the channel, the waiting one (whose goroutine comes first). */
+/* Of a function whose arguments are a channel and who waits there, whose goroutine comes first: one gives, the other takes. */
+static __always_inline int go_meet(struct pt_regs *regs, bool sends)
+{
+	struct goroutine running = {}, waiting = {}, *from = sends ? &running : &waiting, *to = sends ? &waiting : &running;
+	__u64 own_parent, other_parent, channel = UPROBE_GO_ARG1(regs);
+	struct hadal_go_layout *layout = running_goroutine(regs, &running, &own_parent);
+
+	if (!layout || !carries(channel))
+		return 0;
+	waiting.pid = running.pid;
+	read_goroutine(user_word(UPROBE_GO_ARG2(regs)), layout, &waiting.number, &other_parent);
+	hand_over(goroutine_state(from, sends ? own_parent : other_parent), to, channel);
+	note_release(from, channel);
+	return 0;
+}
+
+/* runtime.send: there is a receiver that waits. */
 SEC("uprobe")
 int go_send(struct pt_regs *regs)
 {
-	struct goroutine from = {}, to = {};
-	struct hadal_go_layout *layout;
-	__u64 parent, unused, channel = UPROBE_GO_ARG1(regs);
-
-	layout = running_goroutine(regs, &from, &parent);
-	if (!layout || !carries(channel))
-		return 0;
-	to.pid = from.pid;
-	read_goroutine(user_word(UPROBE_GO_ARG2(regs)), layout, &to.number, &unused);
-	hand_over(goroutine_state(&from, parent), &to, channel);
-	note_release(&from, channel);
-	return 0;
+	return go_meet(regs, true);
 }
 
 /* runtime.recv: there is a sender that waits. */
 SEC("uprobe")
 int go_recv(struct pt_regs *regs)
 {
-	struct goroutine from = {}, to = {};
-	struct hadal_go_layout *layout;
-	__u64 parent, unused, channel = UPROBE_GO_ARG1(regs);
-
-	layout = running_goroutine(regs, &to, &unused);
-	if (!layout || !carries(channel))
-		return 0;
-	from.pid = to.pid;
-	read_goroutine(user_word(UPROBE_GO_ARG2(regs)), layout, &from.number, &parent);
-	hand_over(goroutine_state(&from, parent), &to, channel);
-	note_release(&from, channel);
-	return 0;
+	return go_meet(regs, false);
 }
 
 /* The head of a channel: how many elements it holds, and how many it has room for. */
