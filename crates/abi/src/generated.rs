@@ -83,8 +83,8 @@ pub struct DataEvent {
     pub context: u64,
     pub counter: u64,
     pub start_ns: u64,
-    pub goroutine: u64,
-    pub parent_goroutine: u64,
+    pub coroutine: u64,
+    pub parent_coroutine: u64,
     pub seq: u32,
     pub length: u32,
     pub captured: u32,
@@ -170,7 +170,7 @@ pub struct Controls {
     pub shed_payload: u32,
     pub shed_unimportant: u32,
     pub shed_new: u32,
-    pub go_generation: u32,
+    pub runtime_generation: u32,
 }
 
 #[repr(C)]
@@ -182,6 +182,12 @@ pub struct Decision {
 }
 
 pub const CONTEXT_SHARED: u32 = 0x80;
+pub const CONTEXT_OWN: u32 = 0x40;
+pub const CONTEXT_CPU: u32 = 0x3f;
+
+pub const RUNTIME_NONE: u32 = 0;
+pub const RUNTIME_GO: u32 = 1;
+pub const RUNTIME_PYTHON: u32 = 2;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -193,6 +199,28 @@ pub struct GoLayout {
     pub strays: u32,
     pub reserved: u32,
 }
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PythonLayout {
+    pub current_tasks: u64,
+    pub task_type: u64,
+    pub future_type: u64,
+    pub partial_type: u64,
+    pub function_type: u64,
+    pub text_type: u64,
+    pub threads: u64,
+    pub minor: u16,
+    pub task_coroutine: u16,
+    pub coroutine_above: u16,
+    pub thread_exceptions: u16,
+    pub thread_id: u16,
+    pub thread_stack: u16,
+    pub stack_below: u16,
+    pub closure: u16,
+    pub text: u16,
+    pub reserved: [u16; 3],
+}
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<DataEvent>() == 136);
 const _: () = assert!(size_of::<SocketEvent>() == 232);
@@ -203,3 +231,4 @@ const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Controls>() == 16);
 const _: () = assert!(size_of::<Decision>() == 16);
 const _: () = assert!(size_of::<GoLayout>() == 24);
+const _: () = assert!(size_of::<PythonLayout>() == 80);

@@ -16,7 +16,19 @@ macro_rules! plain {
         unsafe impl Plain for $name {}
     )+ };
 }
-plain!(Header, DataEvent, SocketEvent, CloseEvent, ExecEvent, ProcessEvent, Settings, Controls, Decision, GoLayout);
+plain!(
+    Header,
+    DataEvent,
+    SocketEvent,
+    CloseEvent,
+    ExecEvent,
+    ProcessEvent,
+    Settings,
+    Controls,
+    Decision,
+    GoLayout,
+    PythonLayout
+);
 
 /// Reads a struct from the start of `bytes`; `None` if they are too short. Alignment does not matter.
 pub fn read<T: Plain>(bytes: &[u8]) -> Option<T> {

@@ -11,6 +11,7 @@ mod metrics;
 mod outbox;
 mod pipeline;
 mod processes;
+mod python;
 mod rows;
 mod run;
 mod sockets;

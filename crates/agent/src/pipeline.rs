@@ -28,6 +28,7 @@ use crate::sockets::{Met, Socket, Sockets, Traffic, stored};
 const LOG_BATCH: usize = 8192;
 
 const _: () = assert!(hadal_model::CONTEXT_SHARED == abi::CONTEXT_SHARED as u64);
+const _: () = assert!(hadal_model::CONTEXT_OWN == abi::CONTEXT_OWN as u64);
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
@@ -64,6 +65,8 @@ pub enum Decision {
     ForgetProcess(u32),
     /// The process runs Go, and keeps the numbers of goroutines there.
     Go(u32, GoLayout),
+    /// The process runs something else.
+    Met(u32),
 }
 
 /// What one second gave.
@@ -270,8 +273,8 @@ impl Pipeline {
 
     fn exited(&mut self, header: &abi::Header) {
         let now_us = self.time_us(header);
-        let was_go = self.processes.exited(header.pid, now_us);
-        if self.ignored.remove(&header.pid) | was_go {
+        let was_met = self.processes.exited(header.pid, now_us);
+        if self.ignored.remove(&header.pid) | was_met {
             self.decisions.push(Decision::ForgetProcess(header.pid));
         }
     }
@@ -289,7 +292,7 @@ impl Pipeline {
         let now_us = self.time_us(&event.header);
         // Before its first request.
         if event.role == abi::ROLE_LISTENER && self.processes.facts(event.header.pid, &*self.source).is_some() {
-            self.look_for_go(event.header.pid);
+            self.meet_process(event.header.pid);
         }
         self.make_room(now_us);
         if self.sockets.meet(event, &self.settings, now_us) == Met::Full {

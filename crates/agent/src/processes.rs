@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use hadal_bpf::GoLayout;
 use hadal_tag::ProcessFacts;
 
 use crate::hash::{Map, Set};
@@ -26,9 +25,8 @@ struct Process {
     parent: u32,
     executed: Option<Rc<Executed>>,
     facts: Option<Rc<ProcessFacts>>,
-    /// Whether it was looked at for Go.
-    go_asked: bool,
-    is_go: bool,
+    /// Whether it was met: what runs its code is asked once.
+    is_met: bool,
     exited_us: Option<u64>,
 }
 
@@ -63,11 +61,11 @@ impl Processes {
         self.insert(child, process);
     }
 
-    /// A process is gone; whether the kernel programs were told that it runs Go.
+    /// A process is gone; whether it was met.
     pub(crate) fn exited(&mut self, pid: u32, now_us: u64) -> bool {
         let Some(process) = self.by_pid.get_mut(&pid) else { return false };
         process.exited_us = Some(now_us);
-        process.is_go
+        process.is_met
     }
 
     /// What is known of a process; asks `source` once.
@@ -85,13 +83,9 @@ impl Processes {
         Some(facts)
     }
 
-    /// Where a process keeps the numbers of goroutines; asked once, `None` from then on.
-    pub(crate) fn ask_go(&mut self, pid: u32, source: &dyn ProcessSource) -> Option<GoLayout> {
-        let process = self.by_pid.get_mut(&pid).filter(|process| !process.go_asked)?;
-        process.go_asked = true;
-        let layout = source.go_layout(pid);
-        process.is_go = layout.is_some();
-        layout
+    /// Whether a process is met for the first time.
+    pub(crate) fn meet(&mut self, pid: u32) -> bool {
+        self.by_pid.get_mut(&pid).is_some_and(|process| !std::mem::replace(&mut process.is_met, true))
     }
 
     /// Forgets what has exited a while ago.
@@ -149,6 +143,8 @@ fn interpreter_of(executed: &Executed) -> String {
 
 #[cfg(test)]
 mod tests {
+    use hadal_bpf::GoLayout;
+
     use super::*;
 
     struct Gone;

@@ -18,6 +18,7 @@ use crate::governor::{Governor, Stage, kernel_cores};
 use crate::ledger;
 use crate::outbox::Outbox;
 use crate::pipeline::{Decision, Pipeline, ProcessSource};
+use crate::python::PythonFollower;
 use crate::rows;
 
 /// Messages between the capture thread and the uploader.
@@ -87,8 +88,8 @@ pub async fn run(config: AgentConfig, stop: watch::Receiver<bool>) -> Result<(),
     let (ready_in, ready) = oneshot::channel();
     let bpf = config.bpf().map_err(AgentError::Config)?;
     let outbox = Outbox::new(outgoing);
-    let go = GoFollower::start().map_err(|error| AgentError::Thread(error.to_string()))?;
-    let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop, go };
+    let followers = Followers::start(&config).map_err(|error| AgentError::Thread(error.to_string()))?;
+    let capture = Capture { config: config.clone(), agent: agent.clone(), outbox, notices, stop, followers };
     let names = (agent.clone(), host.clone());
     let thread = std::thread::Builder::new()
         .name("capture".to_owned())
@@ -139,7 +140,31 @@ struct Capture {
     outbox: Outbox,
     notices: mpsc::Receiver<Notice>,
     stop: watch::Receiver<bool>,
+    followers: Followers,
+}
+
+/// What follows requests inside programs, by what runs their code.
+struct Followers {
     go: GoFollower,
+    python: Option<PythonFollower>,
+}
+
+impl Followers {
+    fn start(config: &AgentConfig) -> std::io::Result<Self> {
+        let python = config.python_coroutines.then(PythonFollower::start).transpose()?;
+        Ok(Self { go: GoFollower::start()?, python })
+    }
+
+    /// This process may run something to be followed.
+    fn look_at(&self, pid: u32) {
+        self.python.iter().for_each(|python| python.look_at(pid));
+    }
+
+    /// Tells the kernel what was found meanwhile.
+    fn follow(&mut self, bpf: &mut Bpf) {
+        self.go.follow(bpf);
+        self.python.iter_mut().for_each(|python| python.follow(bpf));
+    }
 }
 
 /// Running figures between two reports.
@@ -189,7 +214,8 @@ impl Capture {
         mut pipeline: Pipeline,
         ready: oneshot::Sender<Result<Ready, hadal_bpf::Error>>,
     ) {
-        let loaded = Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &mut self.go, &mut pipeline).map(|()| bpf));
+        let loaded =
+            Bpf::load(config).and_then(|mut bpf| prepare(&mut bpf, &mut self.followers, &mut pipeline).map(|()| bpf));
         // The receiver waits for exactly this, in each of the cases.
         match loaded {
             Ok(mut bpf) => {
@@ -247,14 +273,14 @@ impl Capture {
             let now = Instant::now();
             pause = pause_after(read, now.duration_since(last_read), interval);
             last_read = now;
-            apply(bpf, &mut self.go, pipeline.borrow_mut().take_decisions());
+            apply(bpf, &mut self.followers, pipeline.borrow_mut().take_decisions());
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
                 report.events += received.take();
                 self.second(bpf, &mut pipeline.borrow_mut(), &mut report);
             } else if now >= next_expire {
                 next_expire = now + Duration::from_millis(100);
-                self.go.follow(bpf);
+                self.followers.follow(bpf);
                 pipeline.borrow_mut().expire(now_us());
             }
         }
@@ -376,7 +402,7 @@ fn pause_after(read: usize, took: Duration, interval: Duration) -> Duration {
 }
 
 /// Ourselves first, so that nothing of ours is recorded; then the sockets that exist.
-fn prepare(bpf: &mut Bpf, go: &mut GoFollower, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
+fn prepare(bpf: &mut Bpf, followers: &mut Followers, pipeline: &mut Pipeline) -> Result<(), hadal_bpf::Error> {
     pipeline.set_clock_offset(clock_offset_us());
     pipeline.ignore_process(std::process::id());
     let own = own_programs();
@@ -384,11 +410,11 @@ fn prepare(bpf: &mut Bpf, go: &mut GoFollower, pipeline: &mut Pipeline) -> Resul
         pipeline.ignore_process(pid);
     }
     pipeline.ignore_programs(own);
-    apply(bpf, go, pipeline.take_decisions());
+    apply(bpf, followers, pipeline.take_decisions());
     let sockets = bpf.list_sockets()?;
     tracing::debug!(sockets = sockets.len(), "sockets older than the agent");
     pipeline.list(sockets);
-    apply(bpf, go, pipeline.take_decisions());
+    apply(bpf, followers, pipeline.take_decisions());
     Ok(())
 }
 
@@ -404,17 +430,21 @@ fn own_programs() -> Vec<String> {
     own.into_iter().filter(|name| name != "hadal").chain(["hadal".to_owned()]).collect()
 }
 
-fn apply(bpf: &mut Bpf, go: &mut GoFollower, decisions: Vec<Decision>) {
+fn apply(bpf: &mut Bpf, followers: &mut Followers, decisions: Vec<Decision>) {
     for decision in decisions {
         let outcome = match decision {
             Decision::Socket(cookie, policy) => bpf.set_policy(cookie, policy),
             Decision::IgnoreProcess(pid) => bpf.ignore_process(pid),
             Decision::Go(pid, layout) => {
-                go.look_at(pid);
+                followers.go.look_at(pid);
                 bpf.set_go(pid, layout)
             }
+            Decision::Met(pid) => {
+                followers.look_at(pid);
+                Ok(())
+            }
             Decision::ForgetProcess(pid) => {
-                go.forget(pid);
+                followers.go.forget(pid);
                 bpf.forget_process(pid);
                 Ok(())
             }

@@ -326,7 +326,7 @@ fn goroutines(level: Level, program: &Path) -> Result<String, String> {
         let [cookie, number, maker] = words.as_slice() else { continue };
         for seen in recorder.data.iter().filter(|seen| seen.event.cookie == *cookie) {
             events += 1;
-            let found = (seen.event.goroutine, seen.event.parent_goroutine);
+            let found = (seen.event.coroutine, seen.event.parent_coroutine);
             let knows_maker = parent_goid != 0;
             if found.0 != *number || (knows_maker && found.1 != *maker) {
                 wrong.push(format!("{found:?} instead of {:?}", (number, maker)));

@@ -1,6 +1,7 @@
 //! One loaded object with its attached programs.
 
 mod go;
+mod python;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -158,6 +159,8 @@ pub struct Bpf {
     policies: MapHandle,
     ignored: MapHandle,
     go: MapHandle,
+    runtimes: MapHandle,
+    python: MapHandle,
     controls: MapHandle,
     controls_now: abi::Controls,
     programs: Vec<u32>,
@@ -251,8 +254,10 @@ impl Bpf {
             policies: map("policies")?,
             ignored: map("ignored_processes")?,
             go: map("go_processes")?,
+            runtimes: map("runtimes")?,
+            python: map("python_processes")?,
             controls: map(".data.controls")?,
-            controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, go_generation: 0 },
+            controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, runtime_generation: 0 },
             programs,
             level,
             capabilities: feature_capabilities(level, config, &absent),
@@ -342,11 +347,22 @@ impl Bpf {
         updated.map_err(kernel("ignore a process"))
     }
 
-    /// Takes [`Bpf::ignore_process`] and [`Bpf::set_go`] back, for a process id that may be used again.
+    /// Takes back what was said of a process, for a process id that may be used again.
     pub fn forget_process(&self, pid: u32) {
         // Not being there is what was wanted.
         let _ = self.ignored.delete(&pid.to_ne_bytes());
         let _ = self.go.delete(&pid.to_ne_bytes());
+        let _ = self.runtimes.delete(&pid.to_ne_bytes());
+        let _ = self.python.delete(&pid.to_ne_bytes());
+    }
+
+    /// What runs the code of a process, once the rest about it is known.
+    fn set_runtime(&mut self, pid: u32, runtime: u32) -> Result<(), Error> {
+        let updated = self.runtimes.update(&pid.to_ne_bytes(), &runtime.to_ne_bytes(), MapFlags::ANY);
+        updated.map_err(kernel("remember what runs a process"))?;
+        // Zero means that there are none.
+        self.controls_now.runtime_generation = self.controls_now.runtime_generation.wrapping_add(1).max(1);
+        self.write_controls()
     }
 
     /// What is left out under pressure, from now on.

@@ -4,10 +4,9 @@
 //! source, `debug/buildinfo`). The offsets of `runtime.g.goid` and `.parentGoid` are those of that version on 64-bit
 //! machines, as the debug information of programs built with each version says.
 
-mod elf;
 mod functions;
 
-use elf::Elf;
+use crate::elf::Elf;
 
 /// Longest section with build information looked at.
 const MAX_BUILD_INFO: u64 = 4096;

@@ -2,13 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod cgroup;
+mod elf;
 mod go;
+mod memory;
 mod process;
+mod python;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
 pub use go::{GoOffsets, go_functions, go_offsets};
 pub use process::{is_named, pids, process_facts, resolve};
+pub use python::{Python, python};
 pub use usage::Usage;
 
 fn trimmed(path: &str) -> Option<String> {

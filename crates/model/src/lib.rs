@@ -13,3 +13,6 @@ pub use enums::{
 /// In a context (`syscall_trace_id_*`): the task that opened it works on several requests at the same time, so that what it
 /// sends next may belong to any of them. The rest is the time in nanoseconds, times 256, and the CPU's number.
 pub const CONTEXT_SHARED: u64 = 0x80;
+
+/// In a context: what the program runs was asked, a task of asyncio or a greenlet; all that carries it belongs to one request.
+pub const CONTEXT_OWN: u64 = 0x40;

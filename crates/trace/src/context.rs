@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hadal_model::{CONTEXT_SHARED, ObservationPoint};
+use hadal_model::{CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
 
 use crate::ranked::{Process, Ranked, Within};
 use crate::turns::untangle;
@@ -83,9 +83,20 @@ pub(crate) fn is_shared(context: u64) -> bool {
     context & CONTEXT_SHARED != 0
 }
 
+/// Whether it is known by what the program runs, not by threads.
+pub(crate) fn is_own(context: u64) -> bool {
+    context & CONTEXT_OWN != 0
+}
+
+/// How sure a context is may differ between who opens and who uses it.
 fn key(of: &Ranked<'_>, side: usize) -> Option<Key> {
-    let context = of.contexts[side];
+    let context = of.contexts[side] & !(CONTEXT_SHARED | CONTEXT_OWN);
     of.process.filter(|_| context != 0).map(|process| (process, context))
+}
+
+/// The same, if threads say it.
+fn thread_key(of: &Ranked<'_>, side: usize) -> Option<Key> {
+    key(of, side).filter(|_| !is_own(of.contexts[side]))
 }
 
 fn is(of: &Ranked<'_>, point: ObservationPoint) -> bool {
@@ -95,10 +106,10 @@ fn is(of: &Ranked<'_>, point: ObservationPoint) -> bool {
 impl Contexts {
     /// Contexts of the spans, which are changed where turns tell better.
     pub(crate) fn new(ranked: &mut [Ranked<'_>]) -> Self {
-        let (_, used) = collect(ranked);
+        let (_, used) = collect(ranked, thread_key);
         let multiplexed = multiplexed(ranked, &used);
         untangle(ranked, &multiplexed);
-        let (requests, used) = collect(ranked);
+        let (requests, used) = collect(ranked, key);
         let mut contexts = Self { requests, multiplexed, ..Self::default() };
         contexts.note_answers(ranked, &used);
         contexts
@@ -145,8 +156,17 @@ impl Contexts {
 
     /// The one request around the call that was answered after its answer was read.
     pub(crate) fn answered_after(&self, rank: usize, ranked: &[Ranked<'_>]) -> Option<usize> {
+        self.answered_in(key(&ranked[rank], 1)?, rank, ranked)
+    }
+
+    /// The one request around the call that was answered by what sent the call.
+    pub(crate) fn answered_by(&self, rank: usize, ranked: &[Ranked<'_>]) -> Option<usize> {
+        self.answered_in(key(&ranked[rank], 0).filter(|_| is_own(ranked[rank].contexts[0]))?, rank, ranked)
+    }
+
+    fn answered_in(&self, context: Key, rank: usize, ranked: &[Ranked<'_>]) -> Option<usize> {
         let call = &ranked[rank];
-        let Requests::Few(requests) = self.answered.get(&key(call, 1)?)? else { return None };
+        let Requests::Few(requests) = self.answered.get(&context)? else { return None };
         let mut around = requests
             .iter()
             .copied()
@@ -171,7 +191,10 @@ impl Contexts {
 }
 
 /// Server ends by the context that their request opened, and what was sent in each context.
-fn collect(ranked: &[Ranked<'_>]) -> (HashMap<Key, Vec<usize>>, BTreeMap<Key, Used>) {
+fn collect(
+    ranked: &[Ranked<'_>],
+    key: fn(&Ranked<'_>, usize) -> Option<Key>,
+) -> (HashMap<Key, Vec<usize>>, BTreeMap<Key, Used>) {
     let mut requests: HashMap<Key, Vec<usize>> = HashMap::new();
     let mut used: BTreeMap<Key, Used> = BTreeMap::new();
     for (rank, span) in ranked.iter().enumerate() {
@@ -192,13 +215,13 @@ fn collect(ranked: &[Ranked<'_>]) -> (HashMap<Key, Vec<usize>>, BTreeMap<Key, Us
 /// before, but uses every answer it read; and the thread that reads sends nothing.)
 fn multiplexed(ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) -> HashSet<Process> {
     let is_call = |span: &&Ranked<'_>| is(span, ObservationPoint::ClientProcess);
-    let answers = ranked.iter().filter(is_call).filter_map(|span| key(span, 1));
+    let answers = ranked.iter().filter(is_call).filter_map(|span| thread_key(span, 1));
     let idle: HashSet<Process> = answers.filter(|key| !used.contains_key(key)).map(|key| key.0).collect();
     let read: HashSet<(Key, usize)> = ranked
         .iter()
         .enumerate()
         .filter(|(_, span)| is(span, ObservationPoint::ServerProcess))
-        .filter_map(|(rank, span)| Some((key(span, 0)?, rank)))
+        .filter_map(|(rank, span)| Some((thread_key(span, 0)?, rank)))
         .collect();
     let opened: HashSet<Key> = read.iter().map(|(key, _)| *key).collect();
     let unanswered: HashSet<Process> = opened.iter().filter(|key| !used.contains_key(key)).map(|key| key.0).collect();
@@ -220,10 +243,10 @@ fn mostly_shared(ranked: &[Ranked<'_>]) -> impl Iterator<Item = Process> {
     let mut reads: HashMap<Process, (usize, usize)> = HashMap::new();
     for span in ranked {
         let side = usize::from(is(span, ObservationPoint::ClientProcess));
-        if let Some((process, context)) = key(span, side) {
+        if let Some((process, _)) = thread_key(span, side) {
             let count = reads.entry(process).or_default();
             count.0 += 1;
-            count.1 += usize::from(is_shared(context));
+            count.1 += usize::from(is_shared(span.contexts[side]));
         }
     }
     reads.into_iter().filter(|(_, (all, shared))| shared * 2 > *all).map(|(process, _)| process)

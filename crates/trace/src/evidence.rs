@@ -11,6 +11,8 @@ pub enum Evidence {
     TraceId,
     /// The same X-Request-ID was received and sent on.
     XRequestId,
+    /// The task that sent the call, or one that waited for it, answered the parent's request.
+    SameTask,
     /// The task that sent the call had last read the parent's request.
     TaskContext,
     /// The task that sent the call had last read the answer of an earlier call of the same parent.
@@ -28,6 +30,7 @@ impl Evidence {
         Self::SpanId,
         Self::TraceId,
         Self::XRequestId,
+        Self::SameTask,
         Self::TaskContext,
         Self::AnswerContext,
         Self::ResponseContext,
@@ -41,6 +44,7 @@ impl Evidence {
             Self::SpanId => "span_id",
             Self::TraceId => "trace_id",
             Self::XRequestId => "x_request_id",
+            Self::SameTask => "same_task",
             Self::TaskContext => "task_context",
             Self::AnswerContext => "answer_context",
             Self::ResponseContext => "response_context",

@@ -5,13 +5,15 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use hadal_model::ObservationPoint;
 
 use crate::call::{self, Calls};
-use crate::context::{Contexts, Sibling, is_shared};
+use crate::context::{Contexts, Sibling, is_own, is_shared};
 use crate::evidence::{Evidence, Link, Proposal, Proposals};
 use crate::headers::Headers;
 use crate::ranked::{Process, Ranked, Within, agents, rank};
 use crate::times::{Times, times};
 use crate::{Span, clock, pattern};
 
+/// What the program itself says it runs.
+const SAME_TASK: f64 = 0.9;
 /// What a task read last, looking back or forward alone.
 const CONTEXT: f64 = 0.6;
 /// The same where tasks work on several requests by turns.
@@ -161,7 +163,11 @@ fn parent_of_call(
 fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, proposals: &mut Proposals) {
     let call = &ranked[rank];
     let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
-    let sure_of = |context: u64| if is_multiplexed || is_shared(context) { MULTIPLEXED_CONTEXT } else { CONTEXT };
+    let sure_of = |context: u64| match is_own(context) {
+        true => SAME_TASK,
+        false if is_multiplexed || is_shared(context) => MULTIPLEXED_CONTEXT,
+        false => CONTEXT,
+    };
     let sure = sure_of(call.span.contexts[0]);
     let holding = |parent: usize, sure: f64| match ranked[parent].holds(call) {
         _ if parent >= rank => None,
@@ -174,6 +180,9 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
     if let Some(Sibling::Of(parent, sibling_sure)) = contexts.sibling_before(call) {
         let found = holding(parent, sure.min(sibling_sure));
         proposals.add_equals(found.as_slice(), Evidence::AnswerContext);
+    }
+    if let Some(parent) = contexts.answered_by(rank, ranked) {
+        proposals.add(parent, Evidence::SameTask, SAME_TASK);
     }
     if let Some(parent) = contexts.answered_after(rank, ranked) {
         proposals.add(parent, Evidence::ResponseContext, sure_of(call.span.contexts[1]));

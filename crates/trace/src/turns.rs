@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use hadal_model::ObservationPoint;
 
+use crate::context::is_own;
 use crate::ranked::{Process, Ranked};
 
 /// Reads of one turn are no further apart. A context is the time of the read in nanoseconds, times 256.
@@ -16,12 +17,19 @@ const TURN: u64 = 10_000_000 << 8;
 /// A message that was sent: when, whose, and which side of the span.
 type Sent = (i64, usize, usize);
 
-/// Gives messages the context of the read they follow, in processes that work on several requests by turns.
+/// Gives messages the context of the read they follow, in processes that work on several requests by turns and of which only
+/// threads are known.
 pub(crate) fn untangle(ranked: &mut [Ranked<'_>], multiplexed: &HashSet<Process>) {
     // By process and context, also those in which nothing was sent.
     let mut sent: BTreeMap<(Process, u64), Vec<Sent>> = BTreeMap::new();
+    let known: HashSet<Process> = ranked
+        .iter()
+        .filter(|span| span.contexts.iter().any(|context| is_own(*context)))
+        .filter_map(|span| span.process)
+        .collect();
     for (rank, span) in ranked.iter().enumerate() {
-        let Some(process) = span.process.filter(|process| multiplexed.contains(process)) else { continue };
+        let is_untold = |process: &Process| multiplexed.contains(process) && !known.contains(process);
+        let Some(process) = span.process.filter(is_untold) else { continue };
         let (read, used, time_us) = match span.span.point {
             ObservationPoint::ServerProcess => (0, 1, span.end_us),
             ObservationPoint::ClientProcess => (1, 0, span.start_us),

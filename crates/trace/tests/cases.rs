@@ -125,7 +125,7 @@ fn set(span: &mut Span, word: &str) {
     let mut text = || parts.next().unwrap_or_default().to_owned();
     match name {
         "seq" => span.seqs = [text().parse().unwrap(), text().parse().unwrap()],
-        "ctx" => span.contexts = [text().parse().unwrap(), text().parse().unwrap()],
+        "ctx" => span.contexts = [text(), text()].map(|number| number.parse::<u64>().unwrap() << 8),
         "xid" => span.x_request_ids = [text(), text()],
         "trace" => (span.trace_id, span.span_id, span.parent_span_id) = (text(), text(), text()),
         "protocol" => span.protocol = text(),

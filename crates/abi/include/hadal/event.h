@@ -105,8 +105,8 @@ struct hadal_data_event {
 	__u64 context;
 	__u64 counter; /* per socket, consecutive */
 	__u64 start_ns; /* start of the call, 0 if no hook gives it */
-	__u64 goroutine; /* 0 if not Go */
-	__u64 parent_goroutine; /* 0 if not known */
+	__u64 coroutine; /* goroutine, greenlet, task of a runtime; 0 if none is known */
+	__u64 parent_coroutine; /* who made it; 0 if not known */
 	__u32 seq; /* first byte: TCP's number, or bytes of this direction since the socket was first seen */
 	__u32 length;
 	__u32 captured;
@@ -185,7 +185,7 @@ struct hadal_controls {
 	__u32 shed_payload; /* longest payload under pressure, 0 for no limit */
 	__u32 shed_unimportant; /* 1: nothing of sockets that are only counted, nor of Unix sockets */
 	__u32 shed_new; /* 1: nothing of sockets not met yet */
-	__u32 go_generation; /* changes with the table of Go processes */
+	__u32 runtime_generation; /* changes with what is known of the runtimes of processes; 0 if nothing is */
 };
 
 /* What user space wants of one socket; the slot is the cookie modulo HADAL_POLICY_SLOTS. */
@@ -195,8 +195,14 @@ struct hadal_decision {
 	__u32 reserved;
 };
 
-/* In a context: the thread works on several requests at the same time. The rest is the time and the CPU's number. */
-enum { HADAL_CONTEXT_SHARED = 0x80 };
+/*
+ * In a context. SHARED: the thread works on several requests at the same time. OWN: only what works on the same request has
+ * this context, whatever the thread does. The rest is the time and the CPU's number.
+ */
+enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_CPU = 0x3f };
+
+/* What runs the code of a process, if requests are followed through it. */
+enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2 };
 
 /*
  * Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure;
@@ -211,6 +217,27 @@ struct hadal_go_layout {
 	__u32 reserved;
 };
 
+/* Where CPython keeps what it runs: addresses in the process, and offsets in its structures. */
+struct hadal_python_layout {
+	__u64 current_tasks; /* dictionary of the tasks that event loops run now; 0 if there are none */
+	__u64 task_type;
+	__u64 future_type;
+	__u64 partial_type;
+	__u64 function_type;
+	__u64 text_type;
+	__u64 threads; /* where the first thread's state is; 0 if there are no greenlets */
+	__u16 minor; /* of Python 3 */
+	__u16 task_coroutine; /* the task's name follows */
+	__u16 coroutine_above; /* in a coroutine: the state of the exceptions of who runs it */
+	__u16 thread_exceptions; /* in a thread's state: its own state of exceptions */
+	__u16 thread_id;
+	__u16 thread_stack; /* the last chunk of its stack, or its last frame */
+	__u16 stack_below; /* in a chunk or frame: the one before */
+	__u16 closure; /* in a function */
+	__u16 text; /* in a string of ASCII characters */
+	__u16 reserved[3];
+};
+
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
 _Static_assert(sizeof(struct hadal_data_event) == 136, "hadal_data_event");
 _Static_assert(sizeof(struct hadal_socket_event) == 232, "hadal_socket_event");
@@ -221,5 +248,6 @@ _Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
 _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
 _Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
 _Static_assert(sizeof(struct hadal_go_layout) == 24, "hadal_go_layout");
+_Static_assert(sizeof(struct hadal_python_layout) == 80, "hadal_python_layout");
 
 #endif

@@ -88,16 +88,18 @@ impl Pipeline {
         pid
     }
 
-    /// Goroutines are told apart from when the kernel knows that a process runs Go.
-    pub(super) fn look_for_go(&mut self, pid: u32) {
-        if let Some(layout) = self.processes.ask_go(pid, &*self.source) {
-            self.decisions.push(Decision::Go(pid, layout));
+    /// Coroutines are told apart from when the kernel knows what runs the code of a process.
+    pub(super) fn meet_process(&mut self, pid: u32) {
+        if !self.processes.meet(pid) {
+            return;
         }
+        let decision = self.source.go_layout(pid).map_or(Decision::Met(pid), |layout| Decision::Go(pid, layout));
+        self.decisions.push(decision);
     }
 
     fn process_entity(&mut self, pid: u32) -> Option<u64> {
         let facts = self.processes.facts(pid, &*self.source)?;
-        self.look_for_go(pid);
+        self.meet_process(pid);
         Some(self.entities.intern(process_entity(&self.agent, &self.host, &facts)))
     }
 

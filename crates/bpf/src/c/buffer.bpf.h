@@ -22,6 +22,8 @@ enum {
 #define SYSCALL_ARG4(regs) ((__u64)READ(regs, r10))
 #define SYSCALL_ARG5(regs) ((__u64)READ(regs, r8))
 #define GO_G(regs) ((__u64)READ(regs, r14))
+/* What a thread of the C library goes by. */
+#define THREAD_POINTER(task) ((__u64)READ(task, thread.fsbase))
 /* In a program's own registers: those that a uprobe gets. */
 #define UPROBE_GO_G(regs) ((regs)->r14)
 #define UPROBE_GO_ARG1(regs) ((regs)->ax)
@@ -41,6 +43,7 @@ enum {
 #define SYSCALL_ARG4(regs) ((__u64)READ(regs, regs[3]))
 #define SYSCALL_ARG5(regs) ((__u64)READ(regs, regs[4]))
 #define GO_G(regs) ((__u64)READ(regs, regs[28]))
+#define THREAD_POINTER(task) ((__u64)READ(task, thread.uw.tp_value))
 #define UPROBE_GO_G(regs) ((regs)->regs[28])
 #define UPROBE_GO_ARG1(regs) ((regs)->regs[0])
 #define UPROBE_GO_ARG2(regs) ((regs)->regs[1])

@@ -7,6 +7,9 @@
 #include "tcp.bpf.h"
 #include "buffer.bpf.h"
 #include "go.bpf.h"
+#if HADAL_LEVEL != HADAL_LEVEL_C
+#include "python.bpf.h"
+#endif
 
 /* How long bytes that are only counted wait to be reported. */
 #define COUNT_INTERVAL_NS 1000000000ull
@@ -53,22 +56,25 @@ static __always_inline void refresh_policy(struct socket_state *state)
 	}
 }
 
+static __always_inline void meet_runtime(struct task_state *thread, __u32 pid)
+{
+	__u32 *runtime = bpf_map_lookup_elem(&runtimes, &pid);
+	struct hadal_go_layout *go = bpf_map_lookup_elem(&go_processes, &pid);
+
+	thread->runtime_generation = controls.runtime_generation;
+	thread->runtime = runtime ? *runtime : HADAL_RUNTIME_NONE;
+	thread->go.goid = go ? go->goid : 0;
+	thread->go.parent_goid = go ? go->parent_goid : 0;
+}
+
 /* The numbers of a goroutine and its maker; see struct hadal_go_layout. */
 static __always_inline void fill_goroutine(struct hadal_data_event *event, struct task_state *thread,
 					   const struct call *call, struct task_struct *task)
 {
-	__u32 pid = event->header.pid;
 	struct pt_regs *regs = call->regs ? call->regs : entry_registers(task, thread);
 
-	if (thread->go_generation != controls.go_generation) {
-		struct hadal_go_layout *layout = bpf_map_lookup_elem(&go_processes, &pid);
-
-		thread->go_generation = controls.go_generation;
-		thread->go.goid = layout ? layout->goid : 0;
-		thread->go.parent_goid = layout ? layout->parent_goid : 0;
-	}
-	if (thread->go.goid && regs)
-		read_goroutine(GO_G(regs), &thread->go, &event->goroutine, &event->parent_goroutine);
+	if (regs)
+		read_goroutine(GO_G(regs), &thread->go, &event->coroutine, &event->parent_coroutine);
 }
 
 /* A request weighs as much as so many that came one after the other. */
@@ -86,53 +92,83 @@ static __always_inline void note_request(struct task_state *thread)
 	}
 }
 
-static __always_inline __u64 new_context(__u64 time_ns, bool shared)
-{
-	return time_ns << 8 | (shared ? HADAL_CONTEXT_SHARED : 0) | (bpf_get_smp_processor_id() & (HADAL_CONTEXT_SHARED - 1));
-}
-
 static __always_inline __u64 thread_sends(const struct hadal_data_event *event, struct socket_state *state,
-					  struct task_state *thread, bool begins)
+					  struct task_state *thread)
 {
-	if (begins && state->role == HADAL_ROLE_SERVER && thread->request == state->context)
-		thread->request = 0;
 	/* What is sent first on a new connection waited for it, and other messages were read meanwhile. */
 	return event->counter || !state->connect_context ? thread->context : state->connect_context;
 }
 
-/*
- * Evidence for tracing: a message's first receive opens a context on the thread or goroutine, later receives of the same
- * message keep it, sends carry it.
- */
-static __always_inline __u64 follow_context(const struct hadal_data_event *event, struct socket_state *state,
+/* What the thread has read opens a context for what it sends next, unless something tells better whose that is. */
+static __always_inline void thread_receives(const struct hadal_data_event *event, struct socket_state *state,
 					    struct task_state *thread, bool begins)
 {
-	struct goroutine key = { .number = event->goroutine, .pid = event->header.pid };
 	bool is_request = begins && state->role == HADAL_ROLE_SERVER;
+
+	if (is_request)
+		note_request(thread);
+	if (begins)
+		state->context = new_context(event->header.time_ns, thread->overlaps >= OVERLAP_WEIGHT ? HADAL_CONTEXT_SHARED : 0);
+	if (is_request)
+		thread->request = state->context;
+	thread->context = state->context;
+}
+
+static __always_inline __u64 goroutine_context(struct hadal_data_event *event, struct socket_state *state, bool begins)
+{
+	struct coroutine key = { .number = event->coroutine, .pid = event->header.pid };
+
+	if (event->direction == HADAL_EGRESS)
+		return coroutine_sends(&key, event->parent_coroutine, state, begins);
+	if (begins)
+		state->context = new_context(event->header.time_ns, 0);
+	coroutine_receives(&key, state, begins);
+	return state->context;
+}
+
+/* In a runtime that is followed: the context by what it says, 0 if by the thread. */
+static __always_inline __u64 runtime_context(struct hadal_data_event *event, struct socket_state *state,
+					     struct task_state *thread, struct task_struct *task, bool begins)
+{
+#if HADAL_LEVEL != HADAL_LEVEL_C
+	if (thread->runtime == HADAL_RUNTIME_PYTHON)
+		return python_context(event, state, THREAD_POINTER(task), begins);
+#endif
+	return 0;
+}
+
+/*
+ * Evidence for tracing: a message's first receive opens a context on the thread or coroutine, later receives of the same
+ * message keep it, sends carry it.
+ */
+static __always_inline __u64 follow_context(struct hadal_data_event *event, struct socket_state *state,
+					    struct task_state *thread, const struct call *call, struct task_struct *task,
+					    bool begins)
+{
+	bool is_followed, sends = event->direction == HADAL_EGRESS;
+	__u64 own = 0;
 
 	if (!thread) {
 		count(HADAL_COUNTER_MAP_FULL);
 		return 0;
 	}
-	if (event->direction == HADAL_EGRESS) {
-		if (unlikely(key.number))
-			return goroutine_sends(&key, event->parent_goroutine, state, begins);
-		return thread_sends(event, state, thread, begins);
+	is_followed = unlikely(controls.runtime_generation);
+	if (is_followed && thread->runtime_generation != controls.runtime_generation)
+		meet_runtime(thread, event->header.pid);
+	if (is_followed && thread->runtime == HADAL_RUNTIME_GO) {
+		fill_goroutine(event, thread, call, task);
+		if (event->coroutine)
+			return goroutine_context(event, state, begins);
 	}
-	if (unlikely(key.number)) {
-		if (begins)
-			state->context = new_context(event->header.time_ns, false);
-		goroutine_receives(&key, state, begins);
-		return state->context;
-	}
-	if (is_request)
-		note_request(thread);
-	if (begins)
-		state->context = new_context(event->header.time_ns, thread->overlaps >= OVERLAP_WEIGHT);
-	if (is_request)
-		thread->request = state->context;
-	thread->context = state->context;
-	return state->context;
+	if (!sends)
+		thread_receives(event, state, thread, begins);
+	else if (begins && state->role == HADAL_ROLE_SERVER && thread->request == state->context)
+		thread->request = 0;
+	if (is_followed && thread->runtime)
+		own = runtime_context(event, state, thread, task, begins);
+	if (own)
+		return own;
+	return sends ? thread_sends(event, state, thread) : state->context;
 }
 
 /* Counts the bytes of a direction, and says how many there are now. */
@@ -324,9 +360,7 @@ static __always_inline void fill_data(struct hadal_data_event *event, struct soc
 	}
 	fill_sequence(event, state, thread, call, tcp);
 	event->counter = number_of_call(state);
-	if (unlikely(thread && controls.go_generation))
-		fill_goroutine(event, thread, call, task);
-	event->context = follow_context(event, state, thread, begins);
+	event->context = follow_context(event, state, thread, call, task, begins);
 }
 
 static __always_inline void read_message(struct message *message, struct task_state *thread, const struct call *call,

@@ -23,6 +23,8 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
 /* Rare paths lie apart: what every call runs through should fit in few cache lines. */
 #define COLD static __attribute__((noinline))
+/* The same, and looked at by the verifier once, not for each way that leads there. Kernel 5.13 and newer. */
+#define APART __attribute__((noinline))
 
 /* READ(pointer, member, member of what that points to, …) */
 #if HADAL_LEVEL == HADAL_LEVEL_C

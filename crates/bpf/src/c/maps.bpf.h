@@ -17,7 +17,8 @@ struct socket_state {
 	__u64 counter;
 	__u64 context;
 	__u64 connect_context; /* of the task that connected, for what is sent first */
-	__u64 root; /* of Go: the request that the last message sent here belongs to */
+	__u64 root; /* of coroutines: the request that the last message sent here belongs to; of Python: the task that sent it */
+	__u64 sender; /* of Python: the task's number */
 	__u64 syn_sent_ns;
 	__u64 counted_ns[2]; /* when bytes that are only counted were last reported */
 	__u64 inode; /* level C: tells that the kernel's memory was reused for another socket */
@@ -48,7 +49,8 @@ struct task_state {
 	__u64 registers; /* where those of its system calls lie, once asked for */
 	__u32 send_seq;
 	__u32 vector_next;
-	__u32 go_generation;
+	__u32 runtime_generation;
+	__u32 runtime; /* enum hadal_runtime */
 	struct hadal_go_layout go;
 	__u32 overlaps; /* requests that it read before it had answered others, of late */
 };
@@ -117,6 +119,14 @@ struct {
 	__type(value, __u32);
 } ignored_processes SEC(".maps");
 
+/* What runs the code of a thread group: enum hadal_runtime. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, __u32);
+} runtimes SEC(".maps");
+
 /* Thread groups that run Go. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -124,6 +134,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hadal_go_layout);
 } go_processes SEC(".maps");
+
+/* Thread groups that run Python. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct hadal_python_layout);
+} python_processes SEC(".maps");
 
 /* Indexed by enum hadal_counter. */
 struct counts {

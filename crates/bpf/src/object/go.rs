@@ -77,9 +77,7 @@ impl Bpf {
         };
         let updated = self.go.update(&pid.to_ne_bytes(), abi::bytes(&value), MapFlags::ANY);
         updated.map_err(kernel("remember a Go process"))?;
-        // Zero means that there are none.
-        self.controls_now.go_generation = self.controls_now.go_generation.wrapping_add(1).max(1);
-        self.write_controls()
+        self.set_runtime(pid, abi::RUNTIME_GO)
     }
 
     /// Puts probes on the file of a running Go program, for all processes that execute it: those of this reach which are

@@ -2,7 +2,7 @@
 //!
 //! Format: the Go source, `runtime/symtab.go` (`pcHeader`, `functab`, `_func`, `moduledata`), Go 1.18 and newer.
 
-use super::elf::{Elf, Section, number};
+use crate::elf::{Elf, Section, number};
 
 /// Largest table of functions and of their names looked at.
 const MAX_TABLE: u64 = 64 << 20;

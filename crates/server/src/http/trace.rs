@@ -60,8 +60,8 @@ pub(crate) struct TraceSpan {
     id: String,
     /// `id` of the parent, `null` of a root.
     parent_id: Option<String>,
-    /// Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `task_context`, `answer_context`,
-    /// `response_context` or `pattern`.
+    /// Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `same_task`, `task_context`,
+    /// `answer_context`, `response_context` or `pattern`.
     evidence: Option<&'static str>,
     /// How surely, from 0 to 1.
     confidence: Option<f64>,

@@ -25,6 +25,8 @@ export function evidenceOf(call: Call): string {
   if (!parent) return 'The trace begins here: nothing that was seen caused this call.';
   const request = lastOf(parent);
   switch (head.evidence) {
+    case 'same_task':
+      return 'The task that sent this call, or one that waited for it, went on to answer the request.';
     case 'task_context':
       return `The task that sent this call had read the request ${gap(request.start_us, head.start_us)} before.`;
     case 'answer_context': {

@@ -10,35 +10,42 @@ const MAX_NAME: u64 = 64;
 
 /// One section.
 #[derive(Clone, Debug)]
-pub(super) struct Section {
-    pub(super) name: String,
+pub(crate) struct Section {
+    pub(crate) name: String,
     /// Where it is in memory, before relocation.
-    pub(super) address: u64,
+    pub(crate) address: u64,
     /// Where it is in the file.
-    pub(super) offset: u64,
-    pub(super) size: u64,
+    pub(crate) offset: u64,
+    pub(crate) size: u64,
 }
 
 /// A file and its sections.
-pub(super) struct Elf {
+pub(crate) struct Elf {
     file: File,
     sections: Vec<Section>,
+    is_movable: bool,
 }
 
+/// `e_type` of programs whose addresses are those in memory.
+const FIXED: u64 = 2;
+/// Largest table of symbols looked at, and of their names.
+const MAX_SYMBOLS: u64 = 64 << 20;
+
 /// A little-endian number of so many bytes.
-pub(super) fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
+pub(crate) fn number(bytes: &[u8], at: usize, width: usize) -> Option<u64> {
     let bytes = bytes.get(at..at.checked_add(width)?)?;
     Some(bytes.iter().rev().fold(0, |number, &byte| number << 8 | u64::from(byte)))
 }
 
 impl Elf {
     /// `None` if the file cannot be read, or is of another kind.
-    pub(super) fn open(path: &str) -> Option<Self> {
-        let mut elf = Self { file: File::open(path).ok()?, sections: Vec::new() };
+    pub(crate) fn open(path: &str) -> Option<Self> {
+        let mut elf = Self { file: File::open(path).ok()?, sections: Vec::new(), is_movable: true };
         let header = elf.bytes(0, 64)?;
         if header.get(..6)? != b"\x7fELF\x02\x01" {
             return None;
         }
+        elf.is_movable = number(&header, 0x10, 2)? != FIXED;
         let (headers_at, size) = (number(&header, 0x28, 8)?, number(&header, 0x3a, 2)?);
         let (count, names) = (number(&header, 0x3c, 2)?.min(MAX_SECTIONS), number(&header, 0x3e, 2)?);
         if size < 64 || names >= count {
@@ -56,19 +63,42 @@ impl Elf {
     }
 
     /// The first section whose name ends so.
-    pub(super) fn section(&self, suffix: &str) -> Option<&Section> {
+    pub(crate) fn section(&self, suffix: &str) -> Option<&Section> {
         self.sections.iter().find(|section| section.name.ends_with(suffix))
     }
 
+    /// Whether its addresses in memory are moved by where it was mapped.
+    pub(crate) fn is_movable(&self) -> bool {
+        self.is_movable
+    }
+
+    /// Addresses of dynamic symbols, before they are moved; `None` of those that are not there.
+    pub(crate) fn symbols<const N: usize>(&self, names: [&str; N]) -> [Option<u64>; N] {
+        let mut found = [None; N];
+        let tables = self.section(".dynsym").zip(self.section(".dynstr"));
+        let bytes = |section: &Section| self.bytes(section.offset, section.size.min(MAX_SYMBOLS));
+        let Some((symbols, texts)) = tables.and_then(|(symbols, texts)| bytes(symbols).zip(bytes(texts))) else {
+            return found;
+        };
+        for symbol in symbols.chunks_exact(24) {
+            let name = number(symbol, 0, 4).and_then(|at| texts.get(at as usize..)).unwrap_or_default();
+            let is = |wanted: &&str| name.starts_with(wanted.as_bytes()) && name.get(wanted.len()) == Some(&0);
+            if let Some(at) = names.iter().position(|wanted| is(&wanted)) {
+                found[at] = number(symbol, 8, 8).filter(|address| *address != 0).or(found[at]);
+            }
+        }
+        found
+    }
+
     /// So many bytes of the file.
-    pub(super) fn bytes(&self, at: u64, length: u64) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self, at: u64, length: u64) -> Option<Vec<u8>> {
         let mut buffer = vec![0; usize::try_from(length).ok()?];
         self.file.read_exact_at(&mut buffer, at).ok()?;
         Some(buffer)
     }
 
     /// Bytes of the file, as many as there are.
-    pub(super) fn some_bytes(&self, at: u64, length: u64) -> Option<Vec<u8>> {
+    pub(crate) fn some_bytes(&self, at: u64, length: u64) -> Option<Vec<u8>> {
         let mut buffer = vec![0; usize::try_from(length).ok()?];
         let read = self.file.read_at(&mut buffer, at).ok()?;
         buffer.truncate(read);
