@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
 demo_packages=(nginx-light redis-server python3 python3-redis)
 test_packages=(nginx-light redis-server postgresql python3 python3-redis python3-psycopg python3-asyncpg bind9 bind9-dnsutils
-    python3-dnspython php8.2-fpm chromium curl wrk iproute2 binutils qemu-system-x86)
+    python3-dnspython python3-gevent php8.2-fpm chromium curl wrk iproute2 binutils qemu-system-x86)
 # What the services of bench/truth are built with and run in, beside Node, Go and Rust.
 truth_packages=(nginx-light redis-server postgresql python3-venv php8.2-fpm php8.2-curl php8.2-redis php8.2-pgsql g++ libcurl4-openssl-dev
     libhiredis-dev libpq-dev openjdk-17-jdk-headless maven)

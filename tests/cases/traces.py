@@ -359,10 +359,12 @@ def between(t, name, source, back_port):
     return program, int(wait_for(f"{name} says its port", lambda: program.output().strip(), 15))
 
 
-def outcome(t, hadal, name, source):
+def outcome(t, hadal, name, source, settle_s=0):
     """How many of the calls behind requests were found, not found, and found where they do not belong."""
     back, back_port = t.serve("back.py", BACK)
     middle, port = between(t, name, source, back_port)
+    # A program is met when it listens, and looked at then.
+    time.sleep(settle_s)
     requests = 320
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
         list(pool.map(lambda start: ask(port, [f"/r/{number}" for number in range(requests)[start::16]]), range(16)))
@@ -400,6 +402,63 @@ def test_runtimes(t):
         found = outcome(t, hadal, name, source)
         check(found["wrong"] <= 0.03, f"{name}: {found}")
         check(found["right"] >= (0.95 if name == "pool" else 0.1), f"{name}: {found}")
+
+
+# Calls by the task of the connection and by others that it waits for in the ways there are, some of which begin before.
+TASKS = ASYNCIO.replace("""            for step in "12":
+                await ask(f"/d/{number}/{step}")
+                await pause(int(number))
+""", """            await calls(number)
+""").replace("PAUSE", """
+async def calls(number):
+    first, second = (ask(f"/d/{number}/{step}") for step in "12")
+    way = int(number) % 5
+    if way == 0:
+        await asyncio.gather(first, asyncio.shield(second))
+    elif way == 1:
+        await asyncio.wait([asyncio.ensure_future(first), asyncio.ensure_future(second)])
+    elif way == 2:
+        await asyncio.sleep(int(number) % 7 / 1000)
+        await asyncio.wait_for(first, 60)
+        await asyncio.create_task(asyncio.wait_for(second, 60))
+    elif way == 3:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(first)
+            await asyncio.sleep(0.001)
+            await second
+    else:
+        await asyncio.create_task(first)
+        await asyncio.sleep(0)
+        await second
+""")
+
+GREENLETS = """
+from gevent import monkey
+monkey.patch_all()
+import gevent.server, http.client, random, sys, time
+def middle(connection, _):
+    back = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+    while head := connection.recv(65536):
+        number = head.split()[1].decode()[3:]
+        for step in "12":
+            back.request("GET", f"/d/{number}/{step}")
+            back.getresponse().read()
+            time.sleep(random.random() / 200)
+        connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+server = gevent.server.StreamServer(("127.0.0.1", 0), middle, backlog=256)
+server.init_socket()
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+
+
+def test_coroutines(t):
+    """What Python itself says that it runs."""
+    hadal = t.hadal().ready()
+    for name, source in ("tasks", TASKS), ("greenlets", GREENLETS):
+        found = outcome(t, hadal, name, source, settle_s=1)
+        equal(found["wrong"], 0, f"{name}: {found}")
+        check(found["right"] >= 0.97, f"{name}: {found}")
 
 
 def test_go(t):

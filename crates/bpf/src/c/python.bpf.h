@@ -24,6 +24,8 @@ enum {
 	DICT_KEYS = 32,
 	CELL_CONTENT = 16,
 	FUTURE_CALLBACK = 24,
+	FUTURE_CALLBACKS = 40, /* a list of further ones, each with its context */
+	LIST_ITEMS = 24,
 	PARTIAL_ARGUMENTS = 24,
 	/* How far is looked. */
 	MOST_WAITERS = 10,
@@ -162,21 +164,45 @@ APART __u64 waiter_of(__u64 callback, const struct hadal_python_layout *python)
 	return task_of_object(second, python);
 }
 
+/* The callback of a future that was added as the second one; 0 if there is none. */
+static __always_inline __u64 second_callback(__u64 future)
+{
+	__u64 list = user_word(future + FUTURE_CALLBACKS), pair;
+
+	if (!list || !user_word(list + SEQUENCE_LENGTH))
+		return 0;
+	pair = user_word(user_word(list + LIST_ITEMS));
+	return pair ? user_word(pair + TUPLE_ITEMS) : 0;
+}
+
+/* The future or task that waits for this one, unless it is the one before, as with a shield; 0 if there is none. */
+APART __u64 next_waiter(__u64 future, __u64 before, const struct hadal_python_layout *python)
+{
+	__u64 callback = user_word(future + FUTURE_CALLBACK), waiter;
+
+	if (!python || !callback)
+		return 0;
+	waiter = waiter_of(callback, python);
+	if (waiter && waiter != before)
+		return waiter;
+	callback = second_callback(future);
+	return callback ? waiter_of(callback, python) : 0;
+}
+
 /* The task that waits for this one, at the end; itself if there is none. */
 APART __u64 root_task(__u64 task, const struct hadal_python_layout *python)
 {
-	__u64 future = task, root = task;
+	__u64 future = task, before = 0, root = task;
 
 	if (!python)
 		return 0;
 	for (int i = 0; i < MOST_WAITERS; i++) {
-		__u64 callback = user_word(future + FUTURE_CALLBACK);
+		__u64 next = next_waiter(future, before, python);
 
-		if (!callback)
+		if (!next)
 			break;
-		future = waiter_of(callback, python);
-		if (!future)
-			break;
+		before = future;
+		future = next;
 		if (type_of(future) == python->task_type)
 			root = future;
 	}
