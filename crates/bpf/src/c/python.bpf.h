@@ -130,8 +130,8 @@ APART __u64 task_of_object(__u64 object, const struct hadal_python_layout *pytho
 	if (python->minor == 11)
 		values = user_word(object - 32);
 	else if (python->minor == 12)
-		/* The lowest bit tells it from a dictionary. */
-		values = user_word(object - 24) - 1;
+		/* One less, which tells it from a dictionary. */
+		values = user_word(object - 24) + 1;
 	else
 		values = object + 24;
 	for (__u32 i = 0; i < MOST_VALUES; i++) {
