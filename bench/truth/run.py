@@ -27,6 +27,7 @@ from scenario import Scenario
 from score import Ports, Score, Scorer, read_ledger
 
 CONFIG = "[agent]\nobfuscate = false\n"
+AGENT_SWITCHES = ("go_hand_over", "python_coroutines")
 # Of a busy machine, on which everything may stand still for minutes.
 PATIENCE_S = 600
 TRIES = 3
@@ -80,7 +81,7 @@ def arguments():
     parser.add_argument("--sample", type=int, default=100, help="requests of each concurrency that are scored (default %(default)s)")
     parser.add_argument("--wait-ms", type=float, default=20, help="median of the leaf's waits (default %(default)s)")
     parser.add_argument("--request-id", action="store_true", help="nginx sets X-Request-ID, and the services hand it on")
-    parser.add_argument("--without", type=names, default=[], metavar="MECHANISM,…", help="ways to find parents that Hadal must not use")
+    parser.add_argument("--without", type=names, default=[], metavar="MECHANISM,…", help="kinds of evidence, and switches of the agent, that Hadal does without")
     parser.add_argument("--from-calls", action="store_true", help="look each call up by its own row, not by its request's")
     parser.add_argument("--seed", type=int, default=1, help="of the load's ids and the sample")
     parser.add_argument("--binary", default=os.environ.get("HADAL_BIN", "target/release/hadal"), help="of Hadal")
@@ -158,7 +159,7 @@ def measure(test, name, options, is_last):
     folder.mkdir(parents=True)
     made = Record(name, folder, None, {})
     made.data().mkdir()
-    hadal = test.hadal(config=CONFIG, data=made.data(), env=without(options))
+    hadal = test.hadal(config=config(options), data=made.data())
     is_whole = record(test, hadal, made, options)
     made.save()
     return scored(hadal, made, options) if is_whole or is_last else []
@@ -167,12 +168,16 @@ def measure(test, name, options, is_last):
 def measure_again(test, name, options):
     """Scores what was recorded."""
     made = Record.load(options.again / name)
-    hadal = test.hadal("server", data=made.data(), env=without(options)).ready(agent=False)
+    hadal = test.hadal("server", config=config(options), data=made.data()).ready(agent=False)
     return scored(hadal, made, options)
 
 
-def without(options):
-    return {"HADAL_TRACE_WITHOUT": ",".join(options.without)} if options.without else {}
+def config(options):
+    """What is not a switch of the agent is a kind of evidence."""
+    switches = [name for name in options.without if name in AGENT_SWITCHES]
+    evidence = [name for name in options.without if name not in AGENT_SWITCHES]
+    agent = "".join(f"{name} = false\n" for name in switches)
+    return f"[server]\ntrace_without = {json.dumps(evidence)}\n{CONFIG}{agent}"
 
 
 def joined(runs):

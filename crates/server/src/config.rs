@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub query_memory_bytes: u64,
     /// Most rows of a user's query.
     pub query_rows: u64,
+    /// Kinds of evidence that traces do without, by name.
+    pub trace_without: Vec<String>,
     /// Configuration pushed to agents; 0 leaves their own.
     pub agent_request_timeout_seconds: u32,
     /// Configuration pushed to agents; 0 leaves their own.
@@ -48,6 +50,7 @@ impl Default for ServerConfig {
             query_seconds: 30,
             query_memory_bytes: 2 << 30,
             query_rows: 1_000_000,
+            trace_without: Vec::new(),
             agent_request_timeout_seconds: 0,
             agent_log_rows_per_second: 0,
         }

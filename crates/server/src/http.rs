@@ -17,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 use hadal_store::Engine;
+use hadal_trace::EvidenceSet;
 use utoipa::OpenApi;
 
 use crate::agents::Agents;
@@ -31,6 +32,8 @@ pub(crate) struct App {
     pub(crate) totals: Arc<Totals>,
     pub(crate) started_s: f64,
     pub(crate) store_version: String,
+    /// Evidence that traces do without.
+    pub(crate) trace_without: EvidenceSet,
 }
 
 impl App {

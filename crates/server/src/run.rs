@@ -15,6 +15,7 @@ use hadal_link::server::Ingest as FlightIngest;
 use hadal_model::LossCause;
 use hadal_model::catalog::LOSS;
 use hadal_store::{DataDirectory, Embedded, EmbeddedConfig, Engine, Library, Limits};
+use hadal_trace::EvidenceSet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -69,6 +70,9 @@ pub async fn run(
     library: (PathBuf, File),
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), ServerError> {
+    EvidenceSet::named(&config.trace_without).map_err(|name| {
+        ServerError::Start(format!("trace_without: there is no evidence {name}; docs/tracing.md lists the kinds"))
+    })?;
     let http = listen(config.http, "--http").await?;
     let grpc = listen(config.agents, "--agents").await?;
     let engine: Arc<dyn Engine> = Arc::new(open_store(&config, library).await?);
@@ -148,7 +152,10 @@ async fn serve(
         entities: Arc::clone(&entities),
         settings: settings(config),
     };
-    let app = Arc::new(App { store_version: engine.version(), engine, agents, entities, totals, started_s: now_s() });
+    let trace_without = EvidenceSet::named(&config.trace_without).unwrap_or_default();
+    let store_version = engine.version();
+    let app = App { store_version, engine, agents, entities, totals, started_s: now_s(), trace_without };
+    let app = Arc::new(app);
     tracing::info!(page = %format_args!("http://{}", config.http), agents = %config.agents, "ready");
     let outcome = tokio::select! {
         served = serve_grpc(grpc, ingest, control) => served,

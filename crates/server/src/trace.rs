@@ -11,7 +11,7 @@ mod tests;
 use std::time::{Duration, Instant};
 
 use hadal_store::Engine;
-use hadal_trace::{Node, Span};
+use hadal_trace::{EvidenceSet, Node, Span};
 
 use crate::map::MapError;
 use search::{Found, Round, Search};
@@ -38,19 +38,25 @@ impl Trace {
 const MAX_ROOTS: usize = 4;
 
 /// Looks for the trace of a row, hop by hop, as long as there is time and room.
-pub(crate) fn trace_of(engine: &dyn Engine, seed: Span, budget: Duration) -> Result<Trace, MapError> {
+pub(crate) fn trace_of(
+    engine: &dyn Engine,
+    seed: Span,
+    budget: Duration,
+    without: EvidenceSet,
+) -> Result<Trace, MapError> {
     let deadline = Instant::now() + budget;
     let look_up = |round: &Round| {
         let has_time = Instant::now() < deadline;
         has_time.then(|| fetch::look_up(engine, round, deadline)).transpose()
     };
-    searched(seed, look_up)
+    searched(seed, without, look_up)
 }
 
 /// Up to the root, and from there down, so that the trace is the same from all of its rows. Where the way up led too far,
 /// from further below. `look_up` gives nothing when time is up.
 fn searched<Failed>(
     seed: Span,
+    without: EvidenceSet,
     mut look_up: impl FnMut(&Round) -> Result<Option<Found>, Failed>,
 ) -> Result<Trace, Failed> {
     let mut run = |search: &mut Search| {
@@ -64,7 +70,7 @@ fn searched<Failed>(
         Ok(())
     };
     let id = seed.id;
-    let mut search = Search::new(seed);
+    let mut search = Search::new(seed, without);
     run(&mut search)?;
     let above = search.roots().into_iter().filter(|root| *root != id).take(MAX_ROOTS);
     for root in above.collect::<Vec<_>>() {

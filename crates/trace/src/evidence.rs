@@ -53,6 +53,29 @@ impl Evidence {
     }
 }
 
+/// Some kinds of evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EvidenceSet(u16);
+
+impl EvidenceSet {
+    /// The kinds of these names.
+    ///
+    /// # Errors
+    /// A name that no kind has.
+    pub fn named(names: &[String]) -> Result<Self, &str> {
+        let find = |name: &&String| Evidence::ALL.iter().find(|kind| kind.as_str() == name.as_str());
+        match names.iter().find(|name| find(name).is_none()) {
+            Some(unknown) => Err(unknown),
+            None => Ok(Self(names.iter().filter_map(|name| find(&name)).fold(0, |all, kind| all | 1 << *kind as u16))),
+        }
+    }
+
+    /// Whether it is one of them.
+    pub fn has(self, kind: Evidence) -> bool {
+        self.0 & 1 << kind as u16 != 0
+    }
+}
+
 /// A candidate or chosen parent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Link {
@@ -79,11 +102,21 @@ pub(crate) struct Proposal {
 
 /// The proposals for one span.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Proposals(Vec<Proposal>);
+pub(crate) struct Proposals {
+    all: Vec<Proposal>,
+    /// What does not count.
+    without: EvidenceSet,
+}
 
 impl Proposals {
+    pub(crate) fn without(without: EvidenceSet) -> Self {
+        Self { all: Vec::new(), without }
+    }
+
     pub(crate) fn add(&mut self, parent: usize, evidence: Evidence, confidence: f64) {
-        self.0.push(Proposal { parent, evidence, confidence });
+        if !self.without.has(evidence) {
+            self.all.push(Proposal { parent, evidence, confidence });
+        }
     }
 
     /// Several spans that one kind of evidence cannot tell apart share its confidence.
@@ -96,10 +129,10 @@ impl Proposals {
 
     /// The parent that is clearly the surest, if there is one.
     pub(crate) fn choose(mut self) -> Option<Proposal> {
-        self.0.sort_by_key(|proposal| (proposal.parent, proposal.evidence));
-        self.0.dedup_by_key(|proposal| (proposal.parent, proposal.evidence));
+        self.all.sort_by_key(|proposal| (proposal.parent, proposal.evidence));
+        self.all.dedup_by_key(|proposal| (proposal.parent, proposal.evidence));
         let mut joined: Vec<Proposal> =
-            self.0.chunk_by(|one, other| one.parent == other.parent).filter_map(together).collect();
+            self.all.chunk_by(|one, other| one.parent == other.parent).filter_map(together).collect();
         joined.sort_by(|one, other| other.confidence.total_cmp(&one.confidence));
         let best = joined.first().copied()?;
         let rival = joined.get(1).map_or(0.0, |second| second.confidence);
@@ -138,6 +171,17 @@ mod tests {
         assert_eq!(chosen(&[(1, TaskContext, 0.6), (2, ResponseContext, 0.6)]), None);
         assert_eq!(chosen(&[(1, TaskContext, 0.6), (2, XRequestId, 0.9)]), Some((2, XRequestId, 90)));
         assert_eq!(chosen(&[(1, XRequestId, 0.95), (2, SpanId, 1.0)]), Some((2, SpanId, 100)));
+    }
+
+    #[test]
+    fn what_is_switched_off_does_not_count() {
+        let off = EvidenceSet::named(&["pattern".to_owned(), "span_id".to_owned()]).unwrap();
+        let mut all = Proposals::without(off);
+        all.add(1, Evidence::SpanId, 1.0);
+        all.add(2, Evidence::TaskContext, 0.6);
+        assert_eq!(all.choose().map(|best| best.parent), Some(2));
+        assert!(off.has(Evidence::Pattern) && !off.has(Evidence::SameCall));
+        assert_eq!(EvidenceSet::named(&["magic".to_owned()]), Err("magic"));
     }
 
     #[test]

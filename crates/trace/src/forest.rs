@@ -6,7 +6,7 @@ use hadal_model::ObservationPoint;
 
 use crate::call::{self, Calls};
 use crate::context::{Contexts, Sibling, is_own, is_shared};
-use crate::evidence::{Evidence, Link, Proposal, Proposals};
+use crate::evidence::{Evidence, EvidenceSet, Link, Proposal, Proposals};
 use crate::headers::Headers;
 use crate::ranked::{Process, Ranked, Within, agents, rank};
 use crate::times::{Times, times};
@@ -31,11 +31,13 @@ pub struct Limits {
     /// Whether parents are looked for by pattern too, which takes about a quarter of a millisecond per call of a process
     /// that works on several requests by turns.
     pub patterns: bool,
+    /// Kinds of evidence that are left out, to see what they contribute.
+    pub without: EvidenceSet,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { spans: 5000, patterns: false }
+        Self { spans: 5000, patterns: false, without: EvidenceSet::default() }
     }
 }
 
@@ -91,12 +93,12 @@ pub fn assemble(spans: &[Span], offsets: &HashMap<String, i64>, limits: Limits) 
     let truncated = indexes.len() > limits.spans;
     let indexes = &indexes[..indexes.len().min(limits.spans)];
     let chosen: Vec<&Span> = indexes.iter().map(|index| &spans[*index]).collect();
-    let ranked = linked(&chosen, offsets, limits.patterns);
+    let ranked = linked(&chosen, offsets, limits);
     let places: HashMap<u64, usize> = indexes.iter().map(|index| (spans[*index].id, *index)).collect();
     Forest { nodes: nodes(&ranked, &places), truncated }
 }
 
-fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>, by_pattern: bool) -> Vec<Ranked<'a>> {
+fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>, limits: Limits) -> Vec<Ranked<'a>> {
     let numbers = agents(spans);
     let mut known = vec![0; numbers.len()];
     numbers.iter().for_each(|(name, number)| known[*number as usize] = offsets.get(name).copied().unwrap_or_default());
@@ -104,22 +106,24 @@ fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>, by_pattern: bo
     let calls = call::group(spans);
     let shifts = clock::shifts(spans, &agents, &known, &calls);
     let mut ranked = rank(spans, &agents, &shifts, &calls);
-    link(&mut ranked, &calls, by_pattern);
+    link(&mut ranked, &calls, limits);
     ranked
 }
 
 /// In order, so that the parents of earlier spans are known.
-fn link(ranked: &mut [Ranked<'_>], calls: &Calls, by_pattern: bool) {
+fn link(ranked: &mut [Ranked<'_>], calls: &Calls, limits: Limits) {
     let mut contexts = Contexts::new(ranked);
     let mut headers = Headers::new(ranked);
+    let by_pattern = limits.patterns && !limits.without.has(Evidence::Pattern);
     let patterns = if by_pattern { patterns(ranked, &contexts) } else { Patterns::new() };
     for rank in 0..ranked.len() {
         let call = ranked[rank].call;
         let link = if ranked[rank].is_head {
-            parent_of_call(rank, ranked, &contexts, &headers, &patterns)
+            parent_of_call(rank, ranked, &contexts, &headers, &patterns, limits.without)
         } else {
             // The rows of a call stand next to each other.
-            Some(Proposal { parent: rank - 1, evidence: Evidence::SameCall, confidence: calls.confidence[call] })
+            let link = Proposal { parent: rank - 1, evidence: Evidence::SameCall, confidence: calls.confidence[call] };
+            Some(link).filter(|link| !limits.without.has(link.evidence))
         };
         ranked[rank].link = link;
         contexts.decide(&ranked[rank]);
@@ -148,8 +152,9 @@ fn parent_of_call(
     contexts: &Contexts,
     headers: &Headers<'_>,
     patterns: &Patterns,
+    without: EvidenceSet,
 ) -> Option<Proposal> {
-    let mut proposals = Proposals::default();
+    let mut proposals = Proposals::without(without);
     headers.propose(rank, ranked, &mut proposals);
     if ranked[rank].span.point == ObservationPoint::ClientProcess {
         propose_by_context(rank, ranked, contexts, &mut proposals);

@@ -24,7 +24,7 @@ mod span;
 mod times;
 mod turns;
 
-pub use evidence::{Evidence, Link};
+pub use evidence::{Evidence, EvidenceSet, Link};
 pub use forest::{Forest, Limits, Node, assemble};
 pub use path::{Step, critical_path};
 pub use span::Span;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::{Query, State};
 use hadal_store::Engine;
-use hadal_trace::critical_path;
+use hadal_trace::{EvidenceSet, critical_path};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -82,7 +82,8 @@ pub(crate) async fn compare(
         other => return Err(ApiError::invalid(format!("of is slow or failed, not {other}"))),
     };
     let condition = entries(range.range()?, &range.filter)?;
-    app.blocking(move |engine| answer(engine, condition, is_slow, params.slow_us)).await.map(Json)
+    let without = app.trace_without;
+    app.blocking(move |engine| answer(engine, condition, is_slow, params.slow_us, without)).await.map(Json)
 }
 
 fn answer(
@@ -90,6 +91,7 @@ fn answer(
     condition: String,
     is_slow: bool,
     slow_us: Option<u64>,
+    without: EvidenceSet,
 ) -> Result<CompareAnswer, MapError> {
     let size: Vec<Size> = fetch::rows(engine, &compare::size_sql(&condition))?;
     let size = size.into_iter().next().unwrap_or(Size { total: 0, p95_us: 0 });
@@ -101,13 +103,18 @@ fn answer(
     let Some((total, counts)) = compare::totals(counts) else {
         return Ok(CompareAnswer { slow_us, chosen: 0, rest: 0, one_in, differences: Vec::new() });
     };
-    let mut differences = if total.chosen > 0 { by_trace(engine, &population, chosen)? } else { Vec::new() };
+    let mut differences = if total.chosen > 0 { by_trace(engine, &population, chosen, without)? } else { Vec::new() };
     differences.extend(compare::differences(&counts, total.chosen, total.rest));
     Ok(CompareAnswer { slow_us, chosen: total.chosen, rest: total.rest, one_in, differences })
 }
 
 /// Where the time goes in some of the chosen and of the other requests.
-fn by_trace(engine: &dyn Engine, population: &Population, chosen: Chosen) -> Result<Vec<Difference>, MapError> {
+fn by_trace(
+    engine: &dyn Engine,
+    population: &Population,
+    chosen: Chosen,
+    without: EvidenceSet,
+) -> Result<Vec<Difference>, MapError> {
     let deadline = Instant::now() + TRACES_BUDGET;
     let samples = |is_chosen: bool| -> Result<Vec<Sample>, MapError> {
         fetch::rows_within(engine, &compare::samples_sql(population, chosen, is_chosen, TRACES), TRACE_BUDGET)
@@ -121,7 +128,7 @@ fn by_trace(engine: &dyn Engine, population: &Population, chosen: Chosen) -> Res
         if Instant::now() >= deadline {
             break;
         }
-        if let Some(place) = where_time_goes(engine, &sample)? {
+        if let Some(place) = where_time_goes(engine, &sample, without)? {
             counts.entry(place).or_default()[side] += 1;
             totals[side] += 1;
         }
@@ -135,10 +142,10 @@ fn by_trace(engine: &dyn Engine, population: &Population, chosen: Chosen) -> Res
     Ok(compare::differences(&counts.collect::<Vec<_>>(), totals[0], totals[1]))
 }
 
-fn where_time_goes(engine: &dyn Engine, sample: &Sample) -> Result<Option<String>, MapError> {
+fn where_time_goes(engine: &dyn Engine, sample: &Sample, without: EvidenceSet) -> Result<Option<String>, MapError> {
     let id = sample.id.parse().unwrap_or_default();
     let Some(seed) = trace::fetch::seed(engine, id, Some(sample.start_us))? else { return Ok(None) };
-    let trace = trace::trace_of(engine, seed, TRACE_BUDGET)?;
+    let trace = trace::trace_of(engine, seed, TRACE_BUDGET, without)?;
     let names = names(&rows_of(engine, &trace)?);
     let tree = trace.tree();
     let summary = summary::summarize(&tree, &critical_path(&tree), &names);

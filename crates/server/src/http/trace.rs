@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, Query, State};
 use hadal_model::catalog::L7_FLOW_LOG;
 use hadal_store::Engine;
-use hadal_trace::{Node, Span, Step, critical_path};
+use hadal_trace::{EvidenceSet, Node, Span, Step, critical_path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -92,13 +92,14 @@ pub(crate) async fn trace(
     Query(params): Query<TraceParams>,
 ) -> Result<Json<TraceAnswer>, ApiError> {
     let id: u64 = id.parse().map_err(|_| ApiError::invalid("the id of a request is a number"))?;
-    app.blocking(move |engine| find(engine, id, params.time)).await.map(Json)
+    let without = app.trace_without;
+    app.blocking(move |engine| find(engine, id, params.time, without)).await.map(Json)
 }
 
-fn find(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Result<TraceAnswer, ApiError> {
+fn find(engine: &dyn Engine, id: u64, start_us: Option<u64>, without: EvidenceSet) -> Result<TraceAnswer, ApiError> {
     let seed = trace::fetch::seed(engine, id, start_us)?;
     let seed = seed.ok_or_else(|| ApiError::not_found("there is no such request; it may have expired"))?;
-    let mut trace = trace::trace_of(engine, seed, trace::BUDGET)?;
+    let mut trace = trace::trace_of(engine, seed, trace::BUDGET, without)?;
     let orphans_found = trace.orphans.len();
     trace.orphans.truncate(MOST_ORPHANS);
     let mut rows = rows_of(engine, &trace)?;

@@ -11,7 +11,7 @@
 use std::collections::{HashMap, HashSet};
 
 use hadal_model::ObservationPoint;
-use hadal_trace::{Forest, Limits, Node, Span, assemble};
+use hadal_trace::{EvidenceSet, Forest, Limits, Node, Span, assemble};
 
 use super::Trace;
 use super::held::{FAR_S, Held, judged};
@@ -35,7 +35,6 @@ const MAX_WINDOWS: usize = 16;
 const MAX_TRIED: usize = 64;
 /// Most spans that are looked at.
 const MAX_SPANS: usize = 5000;
-const LIMITS: Limits = Limits { spans: MAX_SPANS, patterns: false };
 /// Most ids that one round asks for.
 const MAX_KEYS: usize = 1000;
 /// A trace has fewer hops.
@@ -128,6 +127,7 @@ type Process<'a> = (&'a str, u32);
 /// The rows looked at so far and what they led to.
 pub(crate) struct Search {
     seed: u64,
+    limits: Limits,
     /// Only the way to the root is looked for.
     is_climbing: bool,
     /// Roots that the way up led over, the topmost last.
@@ -184,13 +184,14 @@ fn is_alone(tree: &[&Node], place: usize) -> bool {
 
 impl Search {
     /// Looks for the way to the root first.
-    pub(crate) fn new(seed: Span) -> Self {
+    pub(crate) fn new(seed: Span, without: EvidenceSet) -> Self {
         let reach = Seconds {
             from: second(seed.start_us).saturating_sub(REACH_S),
             to: second(seed.end_us).saturating_add(REACH_S),
         };
         Self {
             seed: seed.id,
+            limits: Limits { spans: MAX_SPANS, patterns: false, without },
             is_climbing: true,
             path: Vec::new(),
             reach,
@@ -265,7 +266,7 @@ impl Search {
     }
 
     fn forest(&self) -> Forest {
-        assemble(&self.spans, &HashMap::new(), LIMITS)
+        assemble(&self.spans, &HashMap::new(), self.limits)
     }
 
     /// The tree of the row that the search began at. On the way down that row's call is the root: what may be above it was
@@ -400,7 +401,7 @@ impl Search {
         let tried = around.into_iter().take(MAX_TRIED).filter(|request| !self.path.contains(&request.id));
         let sure = |request: &Span| {
             let rows = self.held.beside(request);
-            let forest = assemble(&rows, &HashMap::new(), LIMITS);
+            let forest = assemble(&rows, &HashMap::new(), self.limits);
             let link = forest.nodes.iter().find(|node| node.id == call.id)?.link?;
             (link.parent == request.id).then_some((link.confidence, request.id))
         };
@@ -523,7 +524,7 @@ impl Search {
     /// The tree of the first row.
     pub(crate) fn finish(self) -> Trace {
         // Once: it takes a while.
-        let forest = assemble(&self.spans, &HashMap::new(), Limits { patterns: true, ..LIMITS });
+        let forest = assemble(&self.spans, &HashMap::new(), Limits { patterns: true, ..self.limits });
         let tree = self.tree(&forest);
         let own = |node: &Node| (node.clone(), self.spans[node.index].clone());
         let mut spans: Vec<(Node, Span)> = tree.iter().map(|node| own(node)).collect();

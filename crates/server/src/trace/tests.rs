@@ -90,7 +90,7 @@ fn trace_of(store: &[Span], seed: Span, rounds: &mut usize) -> Trace {
         *rounds += 1;
         Ok::<_, std::convert::Infallible>(Some(look_up(store, round)))
     };
-    searched(seed, look_up).unwrap()
+    searched(seed, hadal_trace::EvidenceSet::default(), look_up).unwrap()
 }
 
 /// Ids of the trace, how many rounds it took, and whether it was cut.
