@@ -9,6 +9,7 @@ pub const EVENT_EXEC: u32 = 5;
 pub const EVENT_FORK: u32 = 6;
 pub const EVENT_EXIT: u32 = 7;
 pub const EVENT_PAYLOAD: u32 = 8;
+pub const EVENT_HANDED: u32 = 9;
 
 pub const ROLE_UNKNOWN: u32 = 0;
 pub const ROLE_CLIENT: u32 = 1;
@@ -58,12 +59,14 @@ pub const MAX_FILENAME: u32 = 256;
 pub const MAX_ARGS: u32 = 512;
 pub const MAX_UNIX_PATH: u32 = 108;
 pub const POLICY_SLOTS: u32 = 65536;
+pub const MAX_HANDED: u32 = 16;
 
 pub const FLAG_URING: u32 = 1;
 pub const FLAG_OVERLAP: u32 = 2;
 pub const FLAG_ORDERED: u32 = 4;
 pub const FLAG_KERNEL: u32 = 8;
 pub const FLAG_SHED: u32 = 16;
+pub const FLAG_HANDED: u32 = 32;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +191,7 @@ pub const CONTEXT_CPU: u32 = 0x3f;
 pub const RUNTIME_NONE: u32 = 0;
 pub const RUNTIME_GO: u32 = 1;
 pub const RUNTIME_PYTHON: u32 = 2;
+pub const RUNTIME_TOKIO: u32 = 4;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +225,30 @@ pub struct PythonLayout {
     pub text: u16,
     pub reserved: [u16; 3],
 }
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct TokioLayout {
+    pub task: u64,
+    pub last_task: u64,
+    pub waker: u64,
+    pub calls: u32,
+    pub strays: u32,
+    pub checks: u32,
+    pub failures: u32,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct HandedEvent {
+    pub header: Header,
+    pub cookie: u64,
+    pub seq: u32,
+    pub length: u32,
+    pub count: u32,
+    pub waited: u32,
+    pub contexts: [u64; 16],
+}
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<DataEvent>() == 136);
 const _: () = assert!(size_of::<SocketEvent>() == 232);
@@ -232,3 +260,5 @@ const _: () = assert!(size_of::<Controls>() == 16);
 const _: () = assert!(size_of::<Decision>() == 16);
 const _: () = assert!(size_of::<GoLayout>() == 24);
 const _: () = assert!(size_of::<PythonLayout>() == 80);
+const _: () = assert!(size_of::<TokioLayout>() == 40);
+const _: () = assert!(size_of::<HandedEvent>() == 176);

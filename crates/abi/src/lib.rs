@@ -27,7 +27,9 @@ plain!(
     Controls,
     Decision,
     GoLayout,
-    PythonLayout
+    PythonLayout,
+    TokioLayout,
+    HandedEvent
 );
 
 /// Reads a struct from the start of `bytes`; `None` if they are too short. Alignment does not matter.
@@ -68,6 +70,8 @@ pub enum Event<'a> {
     Fork(ProcessEvent),
     /// A process is gone.
     Exit(ProcessEvent),
+    /// Whose messages a call has sent.
+    Handed(HandedEvent),
 }
 
 impl<'a> Event<'a> {
@@ -82,6 +86,7 @@ impl<'a> Event<'a> {
             EVENT_EXEC => read(bytes).map(Self::Exec),
             EVENT_FORK => read(bytes).map(Self::Fork),
             EVENT_EXIT => read(bytes).map(Self::Exit),
+            EVENT_HANDED => read(bytes).map(Self::Handed),
             _ => None,
         }
     }

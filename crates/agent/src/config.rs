@@ -24,6 +24,8 @@ pub struct AgentConfig {
     pub ordered_sends: bool,
     /// Follow requests from one goroutine of a Go program to another, by probes in the program.
     pub go_hand_over: bool,
+    /// Follow requests from one task of a program with tokio to another, by its memory and by probes in it.
+    pub tokio_hand_over: bool,
     /// Tell tasks of asyncio and greenlets apart, by reading the memory of Python programs.
     pub python_coroutines: bool,
     /// What agent and kernel programs may use of all CPUs, in percent; beyond it payload, then unimportant sockets, then the
@@ -69,6 +71,7 @@ impl Default for AgentConfig {
             capture_level: "auto".to_owned(),
             ordered_sends: false,
             go_hand_over: true,
+            tokio_hand_over: true,
             python_coroutines: true,
             cpu_percent: 5.0,
             cpu_hard_percent: 20.0,
@@ -106,6 +109,7 @@ impl AgentConfig {
             level: self.level()?,
             ordered_sends: self.ordered_sends,
             go_hand_over: self.go_hand_over,
+            tokio_hand_over: self.tokio_hand_over,
         })
     }
 

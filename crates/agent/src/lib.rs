@@ -15,6 +15,7 @@ mod python;
 mod rows;
 mod run;
 mod sockets;
+mod tokio;
 
 pub use config::AgentConfig;
 pub use governor::{Budget, Governor, Stage};

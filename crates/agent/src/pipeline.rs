@@ -1,6 +1,7 @@
 //! Kernel events become rows. Reads no clock; all times are given.
 
 mod edges;
+mod handed;
 mod room;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,8 @@ use hadal_link::control::EntityFacts;
 use hadal_model::catalog;
 use hadal_model::{LossCause, MessageType, ObservationPoint, Transport};
 use hadal_tag::{AddressLimits, Addresses, Entities, Entity, ProcessFacts};
+
+pub(crate) use handed::Handed;
 
 use crate::config::AgentConfig;
 use crate::hash::{Map, Set};
@@ -250,6 +253,7 @@ impl Pipeline {
             Event::Exec(event) => self.executed(&event),
             Event::Fork(event) => self.processes.forked(event.header.pid, event.child),
             Event::Exit(event) => self.exited(&event.header),
+            Event::Handed(event) => self.handed(&event),
         }
     }
 
@@ -389,6 +393,9 @@ impl Pipeline {
             Origin { time_us, seq: event.seq, context: event.context, pid: event.header.pid, tid: event.header.tid };
         let segment = Segment { seq: event.seq, length: event.length, captured: payload, first: origin, last: origin };
         socket.connection.data(egress, segment, &mut self.output);
+        if egress {
+            handed::sent(socket, event);
+        }
         let policy = policy_for(socket.connection.needs_payload(), socket.connection.protocol().is_some());
         // What is decided of one peer of an unconnected socket would hold for all.
         if key == event.cookie && policy != socket.policy {

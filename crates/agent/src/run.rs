@@ -20,6 +20,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::{Decision, Pipeline, ProcessSource};
 use crate::python::PythonFollower;
 use crate::rows;
+use crate::tokio::TokioFollower;
 
 /// Messages between the capture thread and the uploader.
 const QUEUE: usize = 1024;
@@ -147,23 +148,27 @@ struct Capture {
 struct Followers {
     go: GoFollower,
     python: Option<PythonFollower>,
+    tokio: Option<TokioFollower>,
 }
 
 impl Followers {
     fn start(config: &AgentConfig) -> std::io::Result<Self> {
         let python = config.python_coroutines.then(PythonFollower::start).transpose()?;
-        Ok(Self { go: GoFollower::start()?, python })
+        let tokio = config.tokio_hand_over.then(TokioFollower::start).transpose()?;
+        Ok(Self { go: GoFollower::start()?, python, tokio })
     }
 
     /// This process may run something to be followed.
     fn look_at(&self, pid: u32) {
         self.python.iter().for_each(|python| python.look_at(pid));
+        self.tokio.iter().for_each(|tokio| tokio.look_at(pid));
     }
 
     /// Tells the kernel what was found meanwhile.
     fn follow(&mut self, bpf: &mut Bpf) {
         self.go.follow(bpf);
         self.python.iter_mut().for_each(|python| python.follow(bpf));
+        self.tokio.iter_mut().for_each(|tokio| tokio.follow(bpf));
     }
 }
 
@@ -445,6 +450,7 @@ fn apply(bpf: &mut Bpf, followers: &mut Followers, decisions: Vec<Decision>) {
             }
             Decision::ForgetProcess(pid) => {
                 followers.go.forget(pid);
+                followers.tokio.iter_mut().for_each(|tokio| tokio.forget(pid));
                 bpf.forget_process(pid);
                 Ok(())
             }

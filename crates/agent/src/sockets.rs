@@ -17,6 +17,7 @@ use hadal_bpf::Policy;
 use hadal_flow::{Connection, Role, Settings, Transport};
 
 use crate::hash::{Map, Set};
+use crate::pipeline::Handed;
 use listeners::Listeners;
 
 /// How long a closed socket is remembered, in microseconds: its peer's last events may still be under way.
@@ -86,6 +87,10 @@ pub(crate) struct Socket {
     pub(crate) retransmits_before: u32,
     /// Direction of the last event.
     pub(crate) last_egress: Option<bool>,
+    /// First byte of the last call that sent.
+    pub(crate) last_sent: u32,
+    /// Of one that is shared by several tasks: whose messages it sends.
+    pub(crate) handed: Option<Box<Handed>>,
 }
 
 impl Socket {
@@ -122,6 +127,8 @@ impl Socket {
             traffic: Traffic::default(),
             min_rtt_us: 0,
             retransmits: 0,
+            last_sent: 0,
+            handed: None,
             retransmits_before: 0,
             last_egress: None,
         }

@@ -91,6 +91,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
         Feature::OrderedSends => level == Level::A && config.ordered_sends,
         Feature::Uring | Feature::Datagrams => level != Level::C,
         Feature::GoHandOver => config.go_hand_over,
+        Feature::TokioHandOver => config.tokio_hand_over,
     };
     let capability = |feature: Feature| {
         let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());
@@ -105,7 +106,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
             }
             (_, Feature::OrderedSends) => "use kernel 6.16 or newer",
             (_, Feature::Uring) => "use kernel 5.19 or newer",
-            (_, Feature::GoHandOver) => "use a kernel built with CONFIG_UPROBE_EVENTS",
+            (_, Feature::GoHandOver | Feature::TokioHandOver) => "use a kernel built with CONFIG_UPROBE_EVENTS",
         };
         Capability { name: feature.name(), state, why, what_to_do: what_to_do.to_owned() }
     };

@@ -90,10 +90,13 @@ pub(crate) enum Feature {
     Datagrams,
     /// What a goroutine of a Go program hands to another.
     GoHandOver,
+    /// What a task of tokio hands to another.
+    TokioHandOver,
 }
 
 impl Feature {
-    pub(crate) const ALL: [Self; 4] = [Self::OrderedSends, Self::Uring, Self::Datagrams, Self::GoHandOver];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::OrderedSends, Self::Uring, Self::Datagrams, Self::GoHandOver, Self::TokioHandOver];
 
     /// What it is called in the report.
     pub(crate) const fn name(self) -> &'static str {
@@ -102,6 +105,7 @@ impl Feature {
             Self::Uring => "payload of io_uring",
             Self::Datagrams => "senders of datagrams",
             Self::GoHandOver => "hand-over between goroutines",
+            Self::TokioHandOver => "hand-over between tasks of tokio",
         }
     }
 
@@ -116,6 +120,7 @@ impl Feature {
                 "who sends to an unconnected UDP socket is not known, and UDP sockets are forgotten late"
             }
             Self::GoHandOver => "calls over pooled connections of Go's net/http stand alone in traces",
+            Self::TokioHandOver => "calls over connections with tasks of their own stand alone in traces",
         }
     }
 
@@ -128,6 +133,7 @@ impl Feature {
             "go_round_trip" | "go_write" | "go_send" | "go_recv" | "go_chansend" | "go_chanrecv" => {
                 Some(Self::GoHandOver)
             }
+            "tokio_wake" | "tokio_spawn" => Some(Self::TokioHandOver),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod go;
 mod python;
+mod tokio;
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -16,6 +17,7 @@ use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
 
 pub use go::{GoLayout, GoPlaces, GoReach};
+pub use tokio::{TokioCalls, TokioLayout, TokioPlaces};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
 #[repr(align(16))]
@@ -76,11 +78,20 @@ pub struct Config {
     pub ordered_sends: bool,
     /// Follow requests from one goroutine of a Go program to another.
     pub go_hand_over: bool,
+    /// Follow requests from one task of tokio to another.
+    pub tokio_hand_over: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { ring_bytes: 8 << 20, payload_bytes: 1024, level: None, ordered_sends: false, go_hand_over: true }
+        Self {
+            ring_bytes: 8 << 20,
+            payload_bytes: 1024,
+            level: None,
+            ordered_sends: false,
+            go_hand_over: true,
+            tokio_hand_over: true,
+        }
     }
 }
 
@@ -161,6 +172,7 @@ pub struct Bpf {
     go: MapHandle,
     runtimes: MapHandle,
     python: MapHandle,
+    tokio: MapHandle,
     controls: MapHandle,
     controls_now: abi::Controls,
     programs: Vec<u32>,
@@ -205,6 +217,7 @@ impl Bpf {
         let wanted = |feature: &Feature| match feature {
             Feature::OrderedSends => config.ordered_sends,
             Feature::GoHandOver => config.go_hand_over,
+            Feature::TokioHandOver => config.tokio_hand_over,
             Feature::Uring | Feature::Datagrams => true,
         };
         let wanted: Vec<_> = Feature::ALL.into_iter().filter(wanted).collect();
@@ -256,6 +269,7 @@ impl Bpf {
             go: map("go_processes")?,
             runtimes: map("runtimes")?,
             python: map("python_processes")?,
+            tokio: map("tokio_processes")?,
             controls: map(".data.controls")?,
             controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, runtime_generation: 0 },
             programs,
@@ -354,6 +368,7 @@ impl Bpf {
         let _ = self.go.delete(&pid.to_ne_bytes());
         let _ = self.runtimes.delete(&pid.to_ne_bytes());
         let _ = self.python.delete(&pid.to_ne_bytes());
+        let _ = self.tokio.delete(&pid.to_ne_bytes());
     }
 
     /// What runs the code of a process, once the rest about it is known.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hadal_l7::contract::{Half, Origin, PayloadNeed, Transport};
+use hadal_l7::contract::{Half, Message, Origin, PayloadNeed, Transport};
 use hadal_l7::registry::Protocol;
 use hadal_model::{Direction, L7Protocol, LossCause};
 
@@ -155,6 +155,18 @@ impl Connection {
         }
         self.drain(egress, out);
         self.close_holes(egress, self.newest_us, out);
+    }
+
+    /// Requests without a response whose first byte is one of these.
+    pub fn requests_in(&mut self, seq: u32, length: u32) -> impl Iterator<Item = &mut Message> {
+        let known = match &mut self.state {
+            State::Known(known) => Some(known),
+            State::Undecided(_) | State::Unknown => None,
+        };
+        known
+            .into_iter()
+            .flat_map(|known| known.pairs.requests())
+            .filter(move |request| request.first.seq.wrapping_sub(seq) < length)
     }
 
     /// One direction has ended (FIN, shutdown).

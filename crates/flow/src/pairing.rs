@@ -205,6 +205,14 @@ impl Pairs {
         }
     }
 
+    /// Requests without a response.
+    pub(crate) fn requests(&mut self) -> impl Iterator<Item = &mut Message> {
+        self.open.iter_mut().filter_map(|open| match open {
+            Open::Next(request) | Open::Id(_, request) => Some(&mut **request),
+            Open::Gone(_) => None,
+        })
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.open.is_empty() && self.early.is_empty()

@@ -7,12 +7,14 @@ mod go;
 mod memory;
 mod process;
 mod python;
+mod tokio;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
 pub use go::{GoOffsets, go_functions, go_offsets};
 pub use process::{is_named, pids, process_facts, resolve};
 pub use python::{Python, python};
+pub use tokio::{Tokio, tokio};
 pub use usage::Usage;
 
 fn trimmed(path: &str) -> Option<String> {

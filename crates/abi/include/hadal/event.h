@@ -12,6 +12,7 @@ enum hadal_event_kind {
 	HADAL_EVENT_FORK = 6,
 	HADAL_EVENT_EXIT = 7,
 	HADAL_EVENT_PAYLOAD = 8,
+	HADAL_EVENT_HANDED = 9,
 };
 
 enum hadal_role {
@@ -75,6 +76,7 @@ enum hadal_limit {
 	HADAL_MAX_ARGS = 512,
 	HADAL_MAX_UNIX_PATH = 108,
 	HADAL_POLICY_SLOTS = 65536, /* a power of two */
+	HADAL_MAX_HANDED = 16, /* a power of two */
 };
 
 /* What is special about a data event. */
@@ -84,6 +86,7 @@ enum hadal_flag {
 	HADAL_FLAG_ORDERED = 4, /* seq is exact even when calls of several threads overlap */
 	HADAL_FLAG_KERNEL = 8, /* sent by a kernel thread, or spliced: no payload to be had */
 	HADAL_FLAG_SHED = 16, /* the governor cut the payload */
+	HADAL_FLAG_HANDED = 32, /* of several messages, an event of its own says whose each of them is */
 };
 
 /* Every event starts with this. */
@@ -202,7 +205,7 @@ struct hadal_decision {
 enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_CPU = 0x3f };
 
 /* What runs the code of a process, if requests are followed through it. */
-enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2 };
+enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2, HADAL_RUNTIME_TOKIO = 4 };
 
 /*
  * Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure;
@@ -238,6 +241,31 @@ struct hadal_python_layout {
 	__u16 reserved[3];
 };
 
+/*
+ * Where a program keeps what tokio runs: addresses in the process. And how often its tasks called others, and of these for no
+ * request that they were known to work on; how often the number of a task was looked at twice, and did not hold.
+ */
+struct hadal_tokio_layout {
+	__u64 task; /* number of the running task, from the thread pointer on */
+	__u64 last_task; /* the number that the next task gets */
+	__u64 waker; /* what tells wakers of tasks from others */
+	__u32 calls;
+	__u32 strays;
+	__u32 checks;
+	__u32 failures;
+};
+
+/* HANDED: whose work a task has in hands that sends several messages at once: contexts, in the order in which it got them. */
+struct hadal_handed_event {
+	struct hadal_header header;
+	__u64 cookie;
+	__u32 seq; /* of the first byte */
+	__u32 length;
+	__u32 count;
+	__u32 waited; /* a bit for each: the task waited for it, so it had nothing else in hands that it had not begun */
+	__u64 contexts[16];
+};
+
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
 _Static_assert(sizeof(struct hadal_data_event) == 136, "hadal_data_event");
 _Static_assert(sizeof(struct hadal_socket_event) == 232, "hadal_socket_event");
@@ -249,5 +277,7 @@ _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
 _Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
 _Static_assert(sizeof(struct hadal_go_layout) == 24, "hadal_go_layout");
 _Static_assert(sizeof(struct hadal_python_layout) == 80, "hadal_python_layout");
+_Static_assert(sizeof(struct hadal_tokio_layout) == 40, "hadal_tokio_layout");
+_Static_assert(sizeof(struct hadal_handed_event) == 176, "hadal_handed_event");
 
 #endif

@@ -28,6 +28,8 @@ enum {
 #define UPROBE_GO_G(regs) ((regs)->r14)
 #define UPROBE_GO_ARG1(regs) ((regs)->ax)
 #define UPROBE_GO_ARG2(regs) ((regs)->bx)
+#define UPROBE_ARG1(regs) ((regs)->di)
+#define UPROBE_ARG2(regs) ((regs)->si)
 /* A 32-bit program has other numbers and layouts: its calls are seen without payload. */
 #define SYSCALL_IS_NATIVE(regs) (READ(regs, cs) != USER32_CS)
 #elif defined(__TARGET_ARCH_arm64)
@@ -47,6 +49,8 @@ enum {
 #define UPROBE_GO_G(regs) ((regs)->regs[28])
 #define UPROBE_GO_ARG1(regs) ((regs)->regs[0])
 #define UPROBE_GO_ARG2(regs) ((regs)->regs[1])
+#define UPROBE_ARG1(regs) ((regs)->regs[0])
+#define UPROBE_ARG2(regs) ((regs)->regs[1])
 #define SYSCALL_IS_NATIVE(regs) 1
 #endif
 

@@ -9,6 +9,7 @@
 #include "go.bpf.h"
 #if HADAL_LEVEL != HADAL_LEVEL_C
 #include "python.bpf.h"
+#include "tokio.bpf.h"
 #endif
 
 /* How long bytes that are only counted wait to be reported. */
@@ -127,12 +128,17 @@ static __always_inline __u64 goroutine_context(struct hadal_data_event *event, s
 }
 
 /* In a runtime that is followed: the context by what it says, 0 if by the thread. */
-static __always_inline __u64 runtime_context(struct hadal_data_event *event, struct socket_state *state,
-					     struct task_state *thread, struct task_struct *task, bool begins)
+ALONE __u64 runtime_context(struct hadal_data_event *event, struct socket_state *state, __u64 thread_pointer, __u32 runtime,
+			    bool begins)
 {
+	if (!event || !state)
+		return 0;
 #if HADAL_LEVEL != HADAL_LEVEL_C
-	if (thread->runtime == HADAL_RUNTIME_PYTHON)
-		return python_context(event, state, THREAD_POINTER(task), begins);
+	/* The verifiers of level C have less patience. */
+	if (runtime == HADAL_RUNTIME_PYTHON)
+		return python_context(event, state, thread_pointer, begins);
+	if (runtime == HADAL_RUNTIME_TOKIO)
+		return tokio_context(event, state, thread_pointer, begins);
 #endif
 	return 0;
 }
@@ -165,7 +171,7 @@ static __always_inline __u64 follow_context(struct hadal_data_event *event, stru
 	else if (begins && state->role == HADAL_ROLE_SERVER && thread->request == state->context)
 		thread->request = 0;
 	if (is_followed && thread->runtime)
-		own = runtime_context(event, state, thread, task, begins);
+		own = runtime_context(event, state, THREAD_POINTER(task), thread->runtime, begins);
 	if (own)
 		return own;
 	return sends ? thread_sends(event, state, thread) : state->context;

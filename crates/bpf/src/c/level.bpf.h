@@ -26,6 +26,13 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 /* The same, and looked at by the verifier once, not for each way that leads there. Kernel 5.13 and newer. */
 #define APART __attribute__((noinline))
 
+/* Verified once, and not for each way that leads there. */
+#if HADAL_LEVEL == HADAL_LEVEL_C
+#define ALONE COLD
+#else
+#define ALONE __attribute__((noinline))
+#endif
+
 /* READ(pointer, member, member of what that points to, …) */
 #if HADAL_LEVEL == HADAL_LEVEL_C
 #define READ(...) BPF_CORE_READ(__VA_ARGS__)

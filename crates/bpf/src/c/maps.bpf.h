@@ -143,6 +143,14 @@ struct {
 	__type(value, struct hadal_python_layout);
 } python_processes SEC(".maps");
 
+/* Thread groups that run tokio. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct hadal_tokio_layout);
+} tokio_processes SEC(".maps");
+
 /* Indexed by enum hadal_counter. */
 struct counts {
 	__u64 value[HADAL_COUNTER_LAST];

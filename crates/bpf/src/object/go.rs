@@ -62,7 +62,7 @@ impl GoPlaces {
 }
 
 /// Programs with probes at the same time; of more, the calls of the newest stand alone.
-const MAX_PROBED: usize = 64;
+pub(super) const MAX_PROBED: usize = 64;
 
 impl Bpf {
     /// From now on events of this process carry the numbers of goroutines.
