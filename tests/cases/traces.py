@@ -4,6 +4,8 @@ import collections
 import concurrent.futures
 import http.client
 import json
+import os
+import pathlib
 import random
 import subprocess
 import time
@@ -337,15 +339,23 @@ func main() {
 """
 
 
+# An example of the agent's crate.
+TOKIO = "tokio_middle"
+
+
 def losses(hadal):
     return {row["cause"]: row["n"] for row in hadal.sql("SELECT cause, sum(`count`) AS n FROM hadal.loss GROUP BY cause")}
 
 
 def between(t, name, source, back_port):
     """A program in its language, and the port it serves."""
-    if source not in (NODE, GO):
+    if source not in (NODE, GO, TOKIO):
         return t.serve(f"{name}.py", source, back_port)
-    if source is GO:
+    if source is TOKIO:
+        program = pathlib.Path(os.environ["HADAL_EXAMPLES"]) / "tokio_middle"
+        check(program.is_file(), f"there is no {program}: run `cargo build -p hadal-agent --example tokio_middle`")
+        command = [program, back_port]
+    elif source is GO:
         folder = t.folder("go")
         (folder / "main.go").write_text(GO)
         (folder / "go.mod").write_text("module middle\n\ngo 1.22\n")
@@ -466,6 +476,15 @@ def test_go(t):
     found = outcome(t, t.hadal().ready(), "go", GO)
     check(found["wrong"] <= 0.005, f"Go: {found}")
     check(found["right"] >= 0.75, f"Go: {found}")
+
+
+def test_tokio(t):
+    """Tasks own the connections that others call over; followed as in Go, and only by what tokio says."""
+    found = outcome(t, t.hadal().ready(), "tokio", TOKIO, settle_s=1)
+    check(found["wrong"] <= 0.005, f"tokio: {found}")
+    check(found["right"] >= 0.75, f"tokio: {found}")
+    without = outcome(t, t.hadal(config="[agent]\ntokio_hand_over = false\n").ready(), "without", TOKIO, settle_s=1)
+    check(without["right"] < 0.6, f"without: {without}")
 
 
 FRONT = """
