@@ -482,9 +482,9 @@ def test_tokio(t):
     """Tasks own the connections that others call over; followed as in Go, and only by what tokio says."""
     found = outcome(t, t.hadal().ready(), "tokio", TOKIO, settle_s=1)
     check(found["wrong"] <= 0.005, f"tokio: {found}")
-    check(found["right"] >= 0.75, f"tokio: {found}")
+    check(found["right"] >= 0.65, f"tokio: {found}")
     without = outcome(t, t.hadal(config="[agent]\ntokio_hand_over = false\n").ready(), "without", TOKIO, settle_s=1)
-    check(without["right"] < 0.6, f"without: {without}")
+    check(without["right"] < 0.5, f"without: {without}")
 
 
 FRONT = """
