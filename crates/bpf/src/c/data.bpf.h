@@ -128,7 +128,7 @@ static __always_inline __u64 goroutine_context(struct hadal_data_event *event, s
 }
 
 /* In a runtime that is followed: the context by what it says, 0 if by the thread. */
-ALONE __u64 runtime_context(struct hadal_data_event *event, struct socket_state *state, __u64 thread_pointer, __u32 runtime,
+APART __u64 runtime_context(struct hadal_data_event *event, struct socket_state *state, __u64 thread_pointer, __u32 runtime,
 			    bool begins)
 {
 	if (!event || !state)

@@ -23,14 +23,11 @@ extern void *bpf_rdonly_cast(const void *object, __u32 btf_id) __ksym;
 
 /* Rare paths lie apart: what every call runs through should fit in few cache lines. */
 #define COLD static __attribute__((noinline))
-/* The same, and looked at by the verifier once, not for each way that leads there. Kernel 5.13 and newer. */
-#define APART __attribute__((noinline))
-
-/* Verified once, and not for each way that leads there. */
+/* The same, and looked at by the verifier once, not for each way that leads there; kernel 5.13 and newer. */
 #if HADAL_LEVEL == HADAL_LEVEL_C
-#define ALONE COLD
+#define APART COLD
 #else
-#define ALONE __attribute__((noinline))
+#define APART __attribute__((noinline))
 #endif
 
 /* READ(pointer, member, member of what that points to, …) */
