@@ -27,7 +27,8 @@ plain!(
     Controls,
     Decision,
     GoLayout,
-    PythonLayout
+    PythonLayout,
+    Loop
 );
 
 /// Reads a struct from the start of `bytes`; `None` if they are too short. Alignment does not matter.

@@ -6,7 +6,7 @@ mod object;
 
 pub use doctor::{Capability, CapabilityState, capabilities};
 pub use level::Level;
-pub use object::{Bpf, Config, Counters, Error, GoLayout, GoPlaces, GoReach, Policy, Reader, Shedding};
+pub use object::{Bpf, Config, Counters, Error, GoLayout, GoPlaces, GoReach, LoopLayout, Policy, Reader, Shedding};
 
 /// The kernel's monotonic clock in nanoseconds, which events are stamped with.
 pub fn monotonic_ns() -> u64 {

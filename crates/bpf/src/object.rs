@@ -1,5 +1,6 @@
 //! One loaded object with its attached programs.
 
+mod event_loop;
 mod go;
 mod python;
 
@@ -15,6 +16,7 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectB
 use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
 
+pub use event_loop::LoopLayout;
 pub use go::{GoLayout, GoPlaces, GoReach};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
@@ -161,6 +163,7 @@ pub struct Bpf {
     go: MapHandle,
     runtimes: MapHandle,
     python: MapHandle,
+    loops: MapHandle,
     controls: MapHandle,
     controls_now: abi::Controls,
     programs: Vec<u32>,
@@ -256,6 +259,7 @@ impl Bpf {
             go: map("go_processes")?,
             runtimes: map("runtimes")?,
             python: map("python_processes")?,
+            loops: map("loops")?,
             controls: map(".data.controls")?,
             controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, runtime_generation: 0 },
             programs,
@@ -354,6 +358,7 @@ impl Bpf {
         let _ = self.go.delete(&pid.to_ne_bytes());
         let _ = self.runtimes.delete(&pid.to_ne_bytes());
         let _ = self.python.delete(&pid.to_ne_bytes());
+        let _ = self.loops.delete(&pid.to_ne_bytes());
     }
 
     /// What runs the code of a process, once the rest about it is known.
