@@ -77,6 +77,10 @@ pub(crate) struct Contexts {
     multiplexed: HashSet<Process>,
     /// Processes of whose reads most are those of a loop's callbacks.
     nested: HashSet<Process>,
+    /// Those of them in which one request hands connections or turns to another.
+    handing_over: HashSet<Process>,
+    /// The one request that was answered by the callback that read the context's answer.
+    answered_at_once: HashMap<Key, usize>,
     siblings: HashMap<Key, Sibling>,
 }
 
@@ -128,8 +132,8 @@ impl Contexts {
     /// The same, after contexts of some spans were left out, and with no parent decided.
     pub(crate) fn again(self, ranked: &[Ranked<'_>]) -> Self {
         let (requests, used) = collect(ranked, key);
-        let (multiplexed, nested) = (self.multiplexed, self.nested);
-        let mut contexts = Self { requests, multiplexed, nested, ..Self::default() };
+        let Self { multiplexed, nested, handing_over, .. } = self;
+        let mut contexts = Self { requests, multiplexed, nested, handing_over, ..Self::default() };
         contexts.note_answers(ranked, &used);
         contexts
     }
@@ -139,6 +143,9 @@ impl Contexts {
         for (own, used) in used.iter().rev() {
             let mut requests = Requests::NONE;
             used.responses.iter().for_each(|rank| requests.add(*rank));
+            if let [response] = used.responses[..] {
+                self.answered_at_once.insert(*own, response);
+            }
             if let Some(answered_us) = used.responses.iter().map(|rank| ranked[*rank].end_us).min() {
                 self.answered_us.insert(*own, answered_us);
             }
@@ -164,6 +171,20 @@ impl Contexts {
     /// Whether what is sent tells by itself what it comes of, or that nobody knows.
     pub(crate) fn is_nested(&self, process: Process) -> bool {
         self.nested.contains(&process)
+    }
+
+    /// From now on more than one thing has to speak for a call of this process.
+    pub(crate) fn distrust(&mut self, process: Process) {
+        self.handing_over.insert(process);
+    }
+
+    pub(crate) fn hands_over(&self, process: Process) -> bool {
+        self.handing_over.contains(&process)
+    }
+
+    /// Whether the callback that read the call's answer answered this request.
+    pub(crate) fn is_answered_at_once(&self, call: &Ranked<'_>, request: usize) -> bool {
+        key(call, 1).is_some_and(|key| self.answered_at_once.get(&key) == Some(&request))
     }
 
     /// Requests that the task had read last when it sent the call.

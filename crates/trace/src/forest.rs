@@ -170,20 +170,22 @@ fn parent_of_call(
 fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, proposals: &mut Proposals) {
     let call = &ranked[rank];
     let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
+    let hands_over = call.process.is_some_and(|process| contexts.hands_over(process));
     let sure_of = |context: u64| match is_own(context) {
         true => SAME_TASK,
-        false if is_nested(context) => CONTEXT,
+        false if is_nested(context) && !hands_over => CONTEXT,
         false if is_multiplexed || is_shared(context) => MULTIPLEXED_CONTEXT,
         false => CONTEXT,
     };
     let sure = sure_of(call.contexts[0]);
+    let read_sure = if is_nested(call.contexts[0]) { CONTEXT } else { sure };
     let holding = |parent: usize, sure: f64| match ranked[parent].holds(call) {
         _ if parent >= rank => None,
         Within::Nested => Some((parent, sure)),
         Within::Outlives => Some((parent, sure * OUTLIVES)),
         Within::Outside => None,
     };
-    let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, sure)).collect();
+    let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, read_sure)).collect();
     proposals.add_equals(&read, Evidence::TaskContext);
     if let Some(Sibling::Of(parent, sibling_sure)) = contexts.sibling_before(call) {
         let found = holding(parent, sure.min(sibling_sure));
@@ -193,7 +195,9 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
         proposals.add(parent, Evidence::SameTask, SAME_TASK);
     }
     if let Some(parent) = contexts.answered_after(rank, ranked) {
-        proposals.add(parent, Evidence::ResponseContext, sure_of(call.contexts[1]));
+        let at_once = is_nested(call.contexts[1]) && contexts.is_answered_at_once(call, parent);
+        let sure = if at_once { CONTEXT } else { sure_of(call.contexts[1]) };
+        proposals.add(parent, Evidence::ResponseContext, sure);
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Where a pool is exhausted, what waits is sent by the callback that frees a place: in the context of somebody else's answer.
 //! Such a call leads on to another request than its context came from. So where looking back and looking forward often
-//! contradict each other, at the same step, the step does not say whose the call is, and its context is not used.
+//! contradict each other, at the same step, the step does not say whose the call is, and its context is not used. In such a
+//! program nothing speaks for a call alone but that a request was just read, or is answered at once.
 
 use std::collections::HashMap;
 
@@ -32,6 +33,7 @@ pub(crate) fn leave_out<'a>(ranked: &mut [Ranked<'a>], mut contexts: Contexts) -
         for (rank, _) in steps.iter().filter(|(_, step)| **step == worst) {
             ranked[*rank].contexts[0] = 0;
         }
+        contexts.distrust(worst.0);
         contexts = contexts.again(ranked);
     }
     contexts.again(ranked)
@@ -74,14 +76,15 @@ fn most_doubtful<'a>(
             count.1 += usize::from(back != forward);
         }
         let parent = forward.or(back).filter(|parent| *parent < rank);
-        ranked[rank].link =
-            parent.map(|parent| Proposal { parent, evidence: Evidence::TaskContext, confidence: 1.0 });
+        ranked[rank].link = parent.map(|parent| Proposal { parent, evidence: Evidence::TaskContext, confidence: 1.0 });
         contexts.decide(&ranked[rank]);
     }
     ranked.iter_mut().for_each(|span| span.link = None);
     let doubtful = seen.into_iter().filter(|(_, (all, contradict))| contradict * CONTRADICTIONS > *all);
     let share = |(all, contradict): (usize, usize)| contradict as f64 / all as f64;
-    doubtful.max_by(|one, other| share(one.1).total_cmp(&share(other.1)).then(one.0.cmp(&other.0))).map(|(step, _)| step)
+    doubtful
+        .max_by(|one, other| share(one.1).total_cmp(&share(other.1)).then(one.0.cmp(&other.0)))
+        .map(|(step, _)| step)
 }
 
 /// Whose the call is by what was read before it.
