@@ -186,11 +186,13 @@ pub struct Decision {
 
 pub const CONTEXT_SHARED: u32 = 0x80;
 pub const CONTEXT_OWN: u32 = 0x40;
-pub const CONTEXT_CPU: u32 = 0x3f;
+pub const CONTEXT_NESTED: u32 = 0x20;
+pub const CONTEXT_CPU: u32 = 0x1f;
 
 pub const RUNTIME_NONE: u32 = 0;
 pub const RUNTIME_GO: u32 = 1;
 pub const RUNTIME_PYTHON: u32 = 2;
+pub const RUNTIME_LOOP: u32 = 3;
 pub const RUNTIME_TOKIO: u32 = 4;
 
 #[repr(C)]
@@ -249,6 +251,22 @@ pub struct HandedEvent {
     pub waited: u32,
     pub contexts: [u64; 16],
 }
+
+pub const LOOP_WORDS: u32 = 17;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Loop {
+    pub events: u64,
+    pub callback: u64,
+    pub poll: u64,
+    pub poll_return: u64,
+    pub event: u64,
+    pub descriptor: u32,
+    pub misses: u32,
+    pub frames: [u64; 17],
+    pub now: [u64; 17],
+}
 const _: () = assert!(size_of::<Header>() == 24);
 const _: () = assert!(size_of::<DataEvent>() == 136);
 const _: () = assert!(size_of::<SocketEvent>() == 232);
@@ -259,6 +277,7 @@ const _: () = assert!(size_of::<Settings>() == 8);
 const _: () = assert!(size_of::<Controls>() == 16);
 const _: () = assert!(size_of::<Decision>() == 16);
 const _: () = assert!(size_of::<GoLayout>() == 24);
+const _: () = assert!(size_of::<Loop>() == 320);
 const _: () = assert!(size_of::<PythonLayout>() == 80);
 const _: () = assert!(size_of::<TokioLayout>() == 40);
 const _: () = assert!(size_of::<HandedEvent>() == 176);

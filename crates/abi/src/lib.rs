@@ -29,7 +29,8 @@ plain!(
     GoLayout,
     PythonLayout,
     TokioLayout,
-    HandedEvent
+    HandedEvent,
+    Loop
 );
 
 /// Reads a struct from the start of `bytes`; `None` if they are too short. Alignment does not matter.

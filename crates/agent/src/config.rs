@@ -28,6 +28,8 @@ pub struct AgentConfig {
     pub tokio_hand_over: bool,
     /// Tell tasks of asyncio and greenlets apart, by reading the memory of Python programs.
     pub python_coroutines: bool,
+    /// Tell calls that the callback of a read makes from others, in programs on libuv (Node.js), by reading their stacks.
+    pub event_loops: bool,
     /// What agent and kernel programs may use of all CPUs, in percent; beyond it payload, then unimportant sockets, then the
     /// request log are shed.
     pub cpu_percent: f64,
@@ -73,6 +75,7 @@ impl Default for AgentConfig {
             go_hand_over: true,
             tokio_hand_over: true,
             python_coroutines: true,
+            event_loops: true,
             cpu_percent: 5.0,
             cpu_hard_percent: 20.0,
             shed_payload_bytes: 256,

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+mod event_loops;
 mod go;
 mod governor;
 mod hash;

@@ -32,6 +32,7 @@ const LOG_BATCH: usize = 8192;
 
 const _: () = assert!(hadal_model::CONTEXT_SHARED == abi::CONTEXT_SHARED as u64);
 const _: () = assert!(hadal_model::CONTEXT_OWN == abi::CONTEXT_OWN as u64);
+const _: () = assert!(hadal_model::CONTEXT_NESTED == abi::CONTEXT_NESTED as u64);
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;

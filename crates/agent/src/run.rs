@@ -13,6 +13,7 @@ use hadal_tag::ProcessFacts;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::AgentConfig;
+use crate::event_loops::EventLoops;
 use crate::go::GoFollower;
 use crate::governor::{Governor, Stage, kernel_cores};
 use crate::ledger;
@@ -149,17 +150,19 @@ struct Followers {
     go: GoFollower,
     python: Option<PythonFollower>,
     tokio: Option<TokioFollower>,
+    loops: EventLoops,
 }
 
 impl Followers {
     fn start(config: &AgentConfig) -> std::io::Result<Self> {
         let python = config.python_coroutines.then(PythonFollower::start).transpose()?;
         let tokio = config.tokio_hand_over.then(TokioFollower::start).transpose()?;
-        Ok(Self { go: GoFollower::start()?, python, tokio })
+        Ok(Self { go: GoFollower::start()?, python, tokio, loops: EventLoops::new(config.event_loops) })
     }
 
     /// This process may run something to be followed.
-    fn look_at(&self, pid: u32) {
+    fn look_at(&mut self, pid: u32) {
+        self.loops.look_at(pid);
         self.python.iter().for_each(|python| python.look_at(pid));
         self.tokio.iter().for_each(|tokio| tokio.look_at(pid));
     }
@@ -279,6 +282,7 @@ impl Capture {
             pause = pause_after(read, now.duration_since(last_read), interval);
             last_read = now;
             apply(bpf, &mut self.followers, pipeline.borrow_mut().take_decisions());
+            self.followers.loops.follow(bpf);
             if now >= next_tick {
                 next_tick = (next_tick + Duration::from_secs(1)).max(now);
                 report.events += received.take();
@@ -451,6 +455,7 @@ fn apply(bpf: &mut Bpf, followers: &mut Followers, decisions: Vec<Decision>) {
             Decision::ForgetProcess(pid) => {
                 followers.go.forget(pid);
                 followers.tokio.iter_mut().for_each(|tokio| tokio.forget(pid));
+                followers.loops.forget(pid);
                 bpf.forget_process(pid);
                 Ok(())
             }

@@ -1,5 +1,6 @@
 //! One loaded object with its attached programs.
 
+mod event_loop;
 mod go;
 mod python;
 mod tokio;
@@ -16,6 +17,7 @@ use libbpf_rs::{AsRawLibbpf, Link, MapCore, MapFlags, MapHandle, Object, ObjectB
 use crate::doctor::{Capability, feature_capabilities, level_capability};
 use crate::level::{Feature, Kernel, Level};
 
+pub use event_loop::LoopLayout;
 pub use go::{GoLayout, GoPlaces, GoReach};
 pub use tokio::{TokioCalls, TokioLayout, TokioPlaces};
 
@@ -173,6 +175,7 @@ pub struct Bpf {
     runtimes: MapHandle,
     python: MapHandle,
     tokio: MapHandle,
+    loops: MapHandle,
     controls: MapHandle,
     controls_now: abi::Controls,
     programs: Vec<u32>,
@@ -270,6 +273,7 @@ impl Bpf {
             runtimes: map("runtimes")?,
             python: map("python_processes")?,
             tokio: map("tokio_processes")?,
+            loops: map("loops")?,
             controls: map(".data.controls")?,
             controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, runtime_generation: 0 },
             programs,
@@ -369,6 +373,7 @@ impl Bpf {
         let _ = self.runtimes.delete(&pid.to_ne_bytes());
         let _ = self.python.delete(&pid.to_ne_bytes());
         let _ = self.tokio.delete(&pid.to_ne_bytes());
+        let _ = self.loops.delete(&pid.to_ne_bytes());
     }
 
     /// What runs the code of a process, once the rest about it is known.

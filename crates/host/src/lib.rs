@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod elf;
+mod event_loop;
 mod go;
 mod memory;
 mod process;
@@ -11,6 +12,7 @@ mod tokio;
 mod usage;
 
 pub use cgroup::{Scope, scope_of};
+pub use event_loop::{EventLoop, Found, event_loop};
 pub use go::{GoOffsets, go_functions, go_offsets};
 pub use process::{is_named, pids, process_facts, resolve};
 pub use python::{Python, python};

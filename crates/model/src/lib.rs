@@ -16,3 +16,7 @@ pub const CONTEXT_SHARED: u64 = 0x80;
 
 /// In a context: what the program runs was asked, a task of asyncio or a greenlet; all that carries it belongs to one request.
 pub const CONTEXT_OWN: u64 = 0x40;
+
+/// In a context: it was read by a callback of an event loop. What is sent in it is sent by that same callback if it has the
+/// mark, and later if not.
+pub const CONTEXT_NESTED: u64 = 0x20;

@@ -8,10 +8,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hadal_model::{CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
+use hadal_model::{CONTEXT_NESTED, CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
 
 use crate::ranked::{Process, Ranked, Within};
-use crate::turns::untangle;
+use crate::turns::{split, untangle};
 
 /// A context of a process.
 type Key = (Process, u64);
@@ -75,6 +75,12 @@ pub(crate) struct Contexts {
     answered: HashMap<Key, Requests>,
     /// Processes with a task that works on several requests by turns.
     multiplexed: HashSet<Process>,
+    /// Processes of whose reads most are those of a loop's callbacks.
+    nested: HashSet<Process>,
+    /// Those of them in which one request hands connections or turns to another.
+    handing_over: HashSet<Process>,
+    /// The one request that was answered by the callback that read the context's answer.
+    answered_at_once: HashMap<Key, usize>,
     siblings: HashMap<Key, Sibling>,
 }
 
@@ -86,6 +92,11 @@ pub(crate) fn is_shared(context: u64) -> bool {
 /// Whether it is known by what the program runs, not by threads.
 pub(crate) fn is_own(context: u64) -> bool {
     context & CONTEXT_OWN != 0
+}
+
+/// Whether what is sent in this context is sent by the callback that read what opened it.
+pub(crate) fn is_nested(context: u64) -> bool {
+    context & CONTEXT_NESTED != 0
 }
 
 /// How sure a context is may differ between who opens and who uses it.
@@ -106,11 +117,23 @@ fn is(of: &Ranked<'_>, point: ObservationPoint) -> bool {
 impl Contexts {
     /// Contexts of the spans, which are changed where turns tell better.
     pub(crate) fn new(ranked: &mut [Ranked<'_>]) -> Self {
+        follow_what_was_put_off(ranked);
+        split(ranked);
         let (_, used) = collect(ranked, thread_key);
         let multiplexed = multiplexed(ranked, &used);
         untangle(ranked, &multiplexed);
         let (requests, used) = collect(ranked, key);
-        let mut contexts = Self { requests, multiplexed, ..Self::default() };
+        let nested = mostly(ranked, is_nested).collect();
+        let mut contexts = Self { requests, multiplexed, nested, ..Self::default() };
+        contexts.note_answers(ranked, &used);
+        contexts
+    }
+
+    /// The same, after contexts of some spans were left out, and with no parent decided.
+    pub(crate) fn again(self, ranked: &[Ranked<'_>]) -> Self {
+        let (requests, used) = collect(ranked, key);
+        let Self { multiplexed, nested, handing_over, .. } = self;
+        let mut contexts = Self { requests, multiplexed, nested, handing_over, ..Self::default() };
         contexts.note_answers(ranked, &used);
         contexts
     }
@@ -120,6 +143,9 @@ impl Contexts {
         for (own, used) in used.iter().rev() {
             let mut requests = Requests::NONE;
             used.responses.iter().for_each(|rank| requests.add(*rank));
+            if let [response] = used.responses[..] {
+                self.answered_at_once.insert(*own, response);
+            }
             if let Some(answered_us) = used.responses.iter().map(|rank| ranked[*rank].end_us).min() {
                 self.answered_us.insert(*own, answered_us);
             }
@@ -140,6 +166,25 @@ impl Contexts {
 
     pub(crate) fn is_multiplexed(&self, process: Process) -> bool {
         self.multiplexed.contains(&process)
+    }
+
+    /// Whether what is sent tells by itself what it comes of, or that nobody knows.
+    pub(crate) fn is_nested(&self, process: Process) -> bool {
+        self.nested.contains(&process)
+    }
+
+    /// From now on more than one thing has to speak for a call of this process.
+    pub(crate) fn distrust(&mut self, process: Process) {
+        self.handing_over.insert(process);
+    }
+
+    pub(crate) fn hands_over(&self, process: Process) -> bool {
+        self.handing_over.contains(&process)
+    }
+
+    /// Whether the callback that read the call's answer answered this request.
+    pub(crate) fn is_answered_at_once(&self, call: &Ranked<'_>, request: usize) -> bool {
+        key(call, 1).is_some_and(|key| self.answered_at_once.get(&key) == Some(&request))
     }
 
     /// Requests that the task had read last when it sent the call.
@@ -190,6 +235,21 @@ impl Contexts {
     }
 }
 
+/// What a loop sends later than in the callback of a read belongs to anything; unless the loop worked on one request only.
+fn follow_what_was_put_off(ranked: &mut [Ranked<'_>]) {
+    let read = |span: &Ranked<'_>| key(span, usize::from(is(span, ObservationPoint::ClientProcess)));
+    let opened: HashSet<Key> = ranked.iter().filter_map(read).filter(|key| is_nested(key.1)).collect();
+    for span in ranked {
+        let side = usize::from(is(span, ObservationPoint::ServerProcess));
+        if let Some((process, context)) = key(span, side)
+            && !is_shared(span.contexts[side])
+            && opened.contains(&(process, context | CONTEXT_NESTED))
+        {
+            span.contexts[side] |= CONTEXT_NESTED;
+        }
+    }
+}
+
 /// Server ends by the context that their request opened, and what was sent in each context.
 fn collect(
     ranked: &[Ranked<'_>],
@@ -234,20 +294,20 @@ fn multiplexed(ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) -> HashSet<Pro
             || (several && unanswered.contains(&own.0))
     };
     let mut found: HashSet<Process> = used.iter().filter(is_multiplexed).map(|(own, _)| own.0).collect();
-    found.extend(mostly_shared(ranked));
+    found.extend(mostly(ranked, is_shared));
     found
 }
 
-/// Processes most of whose reads are those of tasks that work on several requests at the same time.
-fn mostly_shared(ranked: &[Ranked<'_>]) -> impl Iterator<Item = Process> {
+/// Processes most of whose reads opened contexts that are marked so, of those that threads tell.
+fn mostly(ranked: &[Ranked<'_>], is_marked: impl Fn(u64) -> bool) -> impl Iterator<Item = Process> {
     let mut reads: HashMap<Process, (usize, usize)> = HashMap::new();
     for span in ranked {
         let side = usize::from(is(span, ObservationPoint::ClientProcess));
         if let Some((process, _)) = thread_key(span, side) {
             let count = reads.entry(process).or_default();
             count.0 += 1;
-            count.1 += usize::from(is_shared(span.contexts[side]));
+            count.1 += usize::from(is_marked(span.contexts[side]));
         }
     }
-    reads.into_iter().filter(|(_, (all, shared))| shared * 2 > *all).map(|(process, _)| process)
+    reads.into_iter().filter(|(_, (all, marked))| marked * 2 > *all).map(|(process, _)| process)
 }

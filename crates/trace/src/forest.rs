@@ -5,12 +5,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use hadal_model::ObservationPoint;
 
 use crate::call::{self, Calls};
-use crate::context::{Contexts, Sibling, is_own, is_shared};
+use crate::context::{Contexts, Sibling, is_nested, is_own, is_shared};
 use crate::evidence::{Evidence, EvidenceSet, Link, Proposal, Proposals};
 use crate::headers::Headers;
 use crate::ranked::{Process, Ranked, Within, agents, rank};
 use crate::times::{Times, times};
-use crate::{Span, clock, pattern};
+use crate::{Span, clock, handover, pattern};
 
 /// What the program itself says it runs.
 const SAME_TASK: f64 = 0.9;
@@ -112,7 +112,8 @@ fn linked<'a>(spans: &[&'a Span], offsets: &HashMap<String, i64>, limits: Limits
 
 /// In order, so that the parents of earlier spans are known.
 fn link(ranked: &mut [Ranked<'_>], calls: &Calls, limits: Limits) {
-    let mut contexts = Contexts::new(ranked);
+    let contexts = Contexts::new(ranked);
+    let mut contexts = handover::leave_out(ranked, contexts);
     let mut headers = Headers::new(ranked);
     let by_pattern = limits.patterns && !limits.without.has(Evidence::Pattern);
     let patterns = if by_pattern { patterns(ranked, &contexts) } else { Patterns::new() };
@@ -137,12 +138,13 @@ fn has_server_side(rank: usize, ranked: &[Ranked<'_>]) -> bool {
     rest.last().is_some_and(|last| !last.span.is_client_side())
 }
 
-/// Parents by pattern, of the calls of processes that work on several requests by turns.
+/// Parents by pattern, of the calls of processes that work on several requests by turns; where callbacks tell, they tell more.
 type Patterns = HashMap<usize, usize>;
 
 fn patterns(ranked: &[Ranked<'_>], contexts: &Contexts) -> Patterns {
     let processes: BTreeSet<Process> = ranked.iter().filter_map(|span| span.process).collect();
-    let multiplexed = processes.into_iter().filter(|process| contexts.is_multiplexed(*process));
+    let is_unclear = |process: &Process| contexts.is_multiplexed(*process) && !contexts.is_nested(*process);
+    let multiplexed = processes.into_iter().filter(is_unclear);
     multiplexed.flat_map(|process| pattern::parents(ranked, process)).collect()
 }
 
@@ -168,19 +170,22 @@ fn parent_of_call(
 fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, proposals: &mut Proposals) {
     let call = &ranked[rank];
     let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
+    let hands_over = call.process.is_some_and(|process| contexts.hands_over(process));
     let sure_of = |context: u64| match is_own(context) {
         true => SAME_TASK,
+        false if is_nested(context) && !hands_over => CONTEXT,
         false if is_multiplexed || is_shared(context) => MULTIPLEXED_CONTEXT,
         false => CONTEXT,
     };
-    let sure = sure_of(call.span.contexts[0]);
+    let sure = sure_of(call.contexts[0]);
+    let read_sure = if is_nested(call.contexts[0]) { CONTEXT } else { sure };
     let holding = |parent: usize, sure: f64| match ranked[parent].holds(call) {
         _ if parent >= rank => None,
         Within::Nested => Some((parent, sure)),
         Within::Outlives => Some((parent, sure * OUTLIVES)),
         Within::Outside => None,
     };
-    let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, sure)).collect();
+    let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, read_sure)).collect();
     proposals.add_equals(&read, Evidence::TaskContext);
     if let Some(Sibling::Of(parent, sibling_sure)) = contexts.sibling_before(call) {
         let found = holding(parent, sure.min(sibling_sure));
@@ -190,7 +195,9 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
         proposals.add(parent, Evidence::SameTask, SAME_TASK);
     }
     if let Some(parent) = contexts.answered_after(rank, ranked) {
-        proposals.add(parent, Evidence::ResponseContext, sure_of(call.span.contexts[1]));
+        let at_once = is_nested(call.contexts[1]) && contexts.is_answered_at_once(call, parent);
+        let sure = if at_once { CONTEXT } else { sure_of(call.contexts[1]) };
+        proposals.add(parent, Evidence::ResponseContext, sure);
     }
 }
 

@@ -16,6 +16,7 @@ mod clock;
 mod context;
 mod evidence;
 mod forest;
+mod handover;
 mod headers;
 mod path;
 mod pattern;

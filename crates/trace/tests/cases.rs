@@ -119,13 +119,19 @@ fn span(words: &[&str]) -> Span {
     span
 }
 
+/// A time, or in hexadecimal a time and the marks.
+fn context(text: &str) -> u64 {
+    let whole = text.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16).unwrap());
+    whole.unwrap_or_else(|| text.parse::<u64>().unwrap() << 8)
+}
+
 fn set(span: &mut Span, word: &str) {
     let (name, value) = word.split_once('=').unwrap_or((word, ""));
     let mut parts = value.split('/');
     let mut text = || parts.next().unwrap_or_default().to_owned();
     match name {
         "seq" => span.seqs = [text().parse().unwrap(), text().parse().unwrap()],
-        "ctx" => span.contexts = [text(), text()].map(|number| number.parse::<u64>().unwrap() << 8),
+        "ctx" => span.contexts = [context(&text()), context(&text())],
         "xid" => span.x_request_ids = [text(), text()],
         "trace" => (span.trace_id, span.span_id, span.parent_span_id) = (text(), text(), text()),
         "protocol" => span.protocol = text(),

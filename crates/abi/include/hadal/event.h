@@ -200,12 +200,14 @@ struct hadal_decision {
 
 /*
  * In a context. SHARED: the thread works on several requests at the same time. OWN: only what works on the same request has
- * this context, whatever the thread does. The rest is the time and the CPU's number.
+ * this context, whatever the thread does. NESTED: it was read by a callback of an event loop, and what is sent in it is sent
+ * by that same callback. The rest is the time and the CPU's number.
  */
-enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_CPU = 0x3f };
+enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_NESTED = 0x20, HADAL_CONTEXT_CPU = 0x1f };
 
 /* What runs the code of a process, if requests are followed through it. */
-enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2, HADAL_RUNTIME_TOKIO = 4 };
+enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2, HADAL_RUNTIME_LOOP = 3,
+			 HADAL_RUNTIME_TOKIO = 4 };
 
 /*
  * Where a Go program keeps the numbers of goroutines in its g structure, and the state of a channel in its hchan structure;
@@ -266,6 +268,22 @@ struct hadal_handed_event {
 	__u64 contexts[16];
 };
 
+/* Words of the stack that are compared: the return address of a callback, and what lies below it. */
+enum { HADAL_LOOP_WORDS = 17 };
+
+/* A thread that runs a loop of libuv: addresses in its stack, and what it was at when it read last. */
+struct hadal_loop {
+	__u64 events; /* the array that epoll fills */
+	__u64 callback; /* where the return address of an event's callback lies */
+	__u64 poll; /* the same of the function that calls back */
+	__u64 poll_return; /* what lies there while it does */
+	__u64 event; /* address of the event whose callback read last, 0 if it is not known */
+	__u32 descriptor; /* what was read */
+	__u32 misses; /* reads in a row that were not what the loop was at */
+	__u64 frames[17]; /* at the last read */
+	__u64 now[17];
+};
+
 _Static_assert(sizeof(struct hadal_header) == 24, "hadal_header");
 _Static_assert(sizeof(struct hadal_data_event) == 136, "hadal_data_event");
 _Static_assert(sizeof(struct hadal_socket_event) == 232, "hadal_socket_event");
@@ -276,6 +294,7 @@ _Static_assert(sizeof(struct hadal_settings) == 8, "hadal_settings");
 _Static_assert(sizeof(struct hadal_controls) == 16, "hadal_controls");
 _Static_assert(sizeof(struct hadal_decision) == 16, "hadal_decision");
 _Static_assert(sizeof(struct hadal_go_layout) == 24, "hadal_go_layout");
+_Static_assert(sizeof(struct hadal_loop) == 320, "hadal_loop");
 _Static_assert(sizeof(struct hadal_python_layout) == 80, "hadal_python_layout");
 _Static_assert(sizeof(struct hadal_tokio_layout) == 40, "hadal_tokio_layout");
 _Static_assert(sizeof(struct hadal_handed_event) == 176, "hadal_handed_event");

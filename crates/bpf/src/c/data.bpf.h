@@ -7,6 +7,7 @@
 #include "tcp.bpf.h"
 #include "buffer.bpf.h"
 #include "go.bpf.h"
+#include "loop.bpf.h"
 #if HADAL_LEVEL != HADAL_LEVEL_C
 #include "python.bpf.h"
 #include "tokio.bpf.h"
@@ -97,7 +98,7 @@ static __always_inline __u64 thread_sends(const struct hadal_data_event *event, 
 					  struct task_state *thread)
 {
 	/* What is sent first on a new connection waited for it, and other messages were read meanwhile. */
-	return event->counter || !state->connect_context ? thread->context : state->connect_context;
+	return event->counter || !state->connect_context ? thread_context(thread, event->header.tid) : state->connect_context;
 }
 
 /* What the thread has read opens a context for what it sends next, unless something tells better whose that is. */
@@ -105,14 +106,30 @@ static __always_inline void thread_receives(const struct hadal_data_event *event
 					    struct task_state *thread, bool begins)
 {
 	bool is_request = begins && state->role == HADAL_ROLE_SERVER;
+	__u64 nested = thread->is_nested ? HADAL_CONTEXT_NESTED : 0;
 
 	if (is_request)
 		note_request(thread);
-	if (begins)
-		state->context = new_context(event->header.time_ns, thread->overlaps >= OVERLAP_WEIGHT ? HADAL_CONTEXT_SHARED : 0);
+	/* Of several messages on their way each read may bring others, and its callback does what follows from these. */
+	if (begins || (nested && state->policy == HADAL_POLICY_WHOLE))
+		state->context =
+			new_context(event->header.time_ns, nested | (thread->overlaps >= OVERLAP_WEIGHT ? HADAL_CONTEXT_SHARED : 0));
 	if (is_request)
 		thread->request = state->context;
-	thread->context = state->context;
+	thread->context = nested ? state->context : state->context & ~(__u64)HADAL_CONTEXT_NESTED;
+}
+
+/* Whether the thread has read in a callback of its loop; see loop.bpf.h. */
+static __always_inline bool is_at_loop(const struct hadal_data_event *event, struct task_state *thread,
+				       const struct call *call, struct task_struct *task)
+{
+	struct hadal_loop *loop = loop_of(thread, event->header.tid);
+	struct pt_regs *regs;
+
+	if (!loop)
+		return false;
+	regs = call->regs ? call->regs : entry_registers(task, thread);
+	return regs && loop_reads(loop, SYSCALL_ARG1(regs));
 }
 
 static __always_inline __u64 goroutine_context(struct hadal_data_event *event, struct socket_state *state, bool begins)
@@ -166,6 +183,8 @@ static __always_inline __u64 follow_context(struct hadal_data_event *event, stru
 		if (event->coroutine)
 			return goroutine_context(event, state, begins);
 	}
+	if (!sends && is_followed)
+		thread->is_nested = is_at_loop(event, thread, call, task);
 	if (!sends)
 		thread_receives(event, state, thread, begins);
 	else if (begins && state->role == HADAL_ROLE_SERVER && thread->request == state->context)

@@ -50,7 +50,8 @@ struct task_state {
 	__u32 send_seq;
 	__u32 vector_next;
 	__u32 runtime_generation;
-	__u32 runtime; /* enum hadal_runtime */
+	__u16 runtime; /* enum hadal_runtime */
+	__u16 is_nested; /* what it read last was read by a callback of its loop */
 	struct hadal_go_layout go;
 	__u32 overlaps; /* requests that it read before it had answered others, of late */
 };

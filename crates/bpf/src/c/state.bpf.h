@@ -5,13 +5,15 @@
 
 #include "socket.bpf.h"
 #include "tcp.bpf.h"
+#include "loop.bpf.h"
 
 /* What the running thread works on. */
 static __always_inline __u64 running_context(void)
 {
-	struct task_state *thread = task_state(current_task());
+	struct task_struct *task = current_task();
+	struct task_state *thread = task_state(task);
 
-	return thread ? thread->context : 0;
+	return thread ? thread_context(thread, READ(task, pid)) : 0;
 }
 
 /* connect() runs in the program's own context: the place to see that it is one of ours. */
