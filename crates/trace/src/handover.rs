@@ -29,11 +29,14 @@ pub(crate) fn leave_out<'a>(ranked: &mut [Ranked<'a>], mut contexts: Contexts) -
     }
     for _ in 0..STEPS {
         let steps = steps(ranked, &contexts);
-        let Some(worst) = most_doubtful(ranked, &mut contexts, &steps) else { break };
+        let Some((worst, is_too_much)) = most_doubtful(ranked, &mut contexts, &steps) else { break };
+        contexts.distrust(worst.0);
+        if !is_too_much {
+            break;
+        }
         for (rank, _) in steps.iter().filter(|(_, step)| **step == worst) {
             ranked[*rank].contexts[0] = 0;
         }
-        contexts.distrust(worst.0);
         contexts = contexts.again(ranked);
     }
     contexts.again(ranked)
@@ -58,12 +61,12 @@ fn steps<'a>(ranked: &[Ranked<'a>], contexts: &Contexts) -> HashMap<usize, Step<
     ranked.iter().enumerate().filter_map(step).collect()
 }
 
-/// The step at which looking back and looking forward contradict each other most.
+/// The step at which looking back and looking forward contradict each other most, and whether that is too often for it.
 fn most_doubtful<'a>(
     ranked: &mut [Ranked<'a>],
     contexts: &mut Contexts,
     steps: &HashMap<usize, Step<'a>>,
-) -> Option<Step<'a>> {
+) -> Option<(Step<'a>, bool)> {
     let mut seen: HashMap<Step<'a>, (usize, usize)> = HashMap::new();
     for rank in 0..ranked.len() {
         if !ranked[rank].is_head || ranked[rank].span.point != ObservationPoint::ClientProcess {
@@ -80,11 +83,11 @@ fn most_doubtful<'a>(
         contexts.decide(&ranked[rank]);
     }
     ranked.iter_mut().for_each(|span| span.link = None);
-    let doubtful = seen.into_iter().filter(|(_, (all, contradict))| contradict * CONTRADICTIONS > *all);
+    let doubtful = seen.into_iter().filter(|(_, (_, contradict))| *contradict > 0);
     let share = |(all, contradict): (usize, usize)| contradict as f64 / all as f64;
     doubtful
         .max_by(|one, other| share(one.1).total_cmp(&share(other.1)).then(one.0.cmp(&other.0)))
-        .map(|(step, _)| step)
+        .map(|(step, (all, contradict))| (step, contradict * CONTRADICTIONS > all))
 }
 
 /// Whose the call is by what was read before it.
