@@ -83,7 +83,7 @@ impl Elf {
         for symbol in symbols.chunks_exact(24) {
             let name = number(symbol, 0, 4).and_then(|at| texts.get(at as usize..)).unwrap_or_default();
             let is = |wanted: &&str| name.starts_with(wanted.as_bytes()) && name.get(wanted.len()) == Some(&0);
-            if let Some(at) = names.iter().position(|wanted| is(&wanted)) {
+            if let Some(at) = names.iter().position(is) {
                 found[at] = number(symbol, 8, 8).filter(|address| *address != 0).or(found[at]);
             }
         }

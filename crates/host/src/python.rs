@@ -195,7 +195,9 @@ impl<'a> Reader<'a> {
     }
 
     fn is_dictionary(&self, object: u64) -> bool {
-        object % 8 == 0 && self.memory.holds(object) && self.memory.word(object + 8) == Some(self.dictionary_type)
+        object.is_multiple_of(8)
+            && self.memory.holds(object)
+            && self.memory.word(object + 8) == Some(self.dictionary_type)
     }
 
     /// The value with a name as its key.
@@ -206,12 +208,11 @@ impl<'a> Reader<'a> {
         let keys = self.memory.word(dictionary + 32)?;
         let (entries, count, size) = self.entries(keys)?;
         let bytes = self.memory.bytes(entries, usize::try_from(count.min(MAX_ENTRIES) * size).ok()?)?;
-        let found = bytes.chunks_exact(size as usize).find_map(|entry| {
+        bytes.chunks_exact(size as usize).find_map(|entry| {
             // The hash comes first where keys are not strings only.
             let (key, value) = (number(entry, size as usize - 16, 8)?, number(entry, size as usize - 8, 8)?);
             (value != 0 && self.is_text(key, name)).then_some(value)
-        });
-        found
+        })
     }
 
     /// Where the entries of a dictionary begin, how many there are, and their size.
