@@ -95,12 +95,14 @@ static __always_inline void note_call(__u32 pid, bool is_stray)
 COLD __u64 coroutine_sends(struct coroutine *key, __u64 parent, struct socket_state *socket, bool begins)
 {
 	struct coroutine_state *state;
+	__u64 request;
 
 	if (!key || !socket)
 		return 0;
+	request = socket->context;
 	state = coroutine_state(key, parent);
 	if (begins && socket->role == HADAL_ROLE_SERVER)
-		bpf_map_delete_elem(&open_requests, &socket->context);
+		bpf_map_delete_elem(&open_requests, &request);
 	else if (begins)
 		note_call(key->pid, !state || !is_open(state->root));
 	if (begins)
@@ -119,7 +121,7 @@ COLD int coroutine_receives(struct coroutine *key, struct socket_state *socket, 
 	next.context = next.root = socket->context;
 	if (socket->role == HADAL_ROLE_SERVER) {
 		if (begins)
-			bpf_map_update_elem(&open_requests, &socket->context, &open, 0);
+			bpf_map_update_elem(&open_requests, &next.root, &open, 0);
 	} else {
 		known = bpf_map_lookup_elem(&coroutines, key);
 		next.root = socket->root;

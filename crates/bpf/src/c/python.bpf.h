@@ -176,7 +176,7 @@ static __always_inline __u64 second_callback(__u64 future)
 }
 
 /* The future or task that waits for this one, unless it is the one before, as with a shield; 0 if there is none. */
-APART __u64 next_waiter(__u64 future, __u64 before, const struct hadal_python_layout *python)
+static __always_inline __u64 next_waiter(__u64 future, __u64 before, const struct hadal_python_layout *python)
 {
 	__u64 callback = user_word(future + FUTURE_CALLBACK), waiter;
 
@@ -227,7 +227,7 @@ static __always_inline __u64 context_of_task(__u64 root, const struct hadal_data
 }
 
 /* What a task sends; 0 if no task does. */
-APART __u64 task_sends(struct hadal_data_event *event, struct socket_state *socket, __u64 thread_pointer, bool begins,
+static __always_inline __u64 task_sends(struct hadal_data_event *event, struct socket_state *socket, __u64 thread_pointer, bool begins,
 		      const struct hadal_python_layout *python)
 {
 	__u64 task;
@@ -248,7 +248,7 @@ APART __u64 task_sends(struct hadal_data_event *event, struct socket_state *sock
 }
 
 /* The answer to what a task has sent, which may be waited for only now; 0 if that is not known. */
-APART __u64 task_is_answered(struct hadal_data_event *event, struct socket_state *socket,
+static __always_inline __u64 task_is_answered(struct hadal_data_event *event, struct socket_state *socket,
 			    const struct hadal_python_layout *python)
 {
 	if (!event || !socket || !python || !socket->root || socket->role == HADAL_ROLE_SERVER)
@@ -308,7 +308,7 @@ static __always_inline __u64 greenlet_context(struct hadal_data_event *event, st
 }
 
 /* The context by what Python runs; 0 if that is not known. */
-APART __u64 python_context(struct hadal_data_event *event, struct socket_state *socket, __u64 thread_pointer, bool begins)
+static __always_inline __u64 python_context(struct hadal_data_event *event, struct socket_state *socket, __u64 thread_pointer, bool begins)
 {
 	struct hadal_python_layout *python;
 	__u64 context = 0;
