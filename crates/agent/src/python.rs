@@ -3,9 +3,8 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use hadal_abi as abi;
+use hadal_abi::PythonLayout;
 use hadal_bpf::Bpf;
-use hadal_host::Python;
 
 /// Processes that wait to be looked at; more than these are left out.
 const WAITING: usize = 256;
@@ -16,7 +15,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 /// Looks at processes in a thread of its own, for reading a program takes a while.
 pub(crate) struct PythonFollower {
     wanted: SyncSender<u32>,
-    found: Receiver<(u32, Python)>,
+    found: Receiver<(u32, PythonLayout)>,
 }
 
 /// A process to be looked at once more.
@@ -46,7 +45,7 @@ impl PythonFollower {
     /// Tells the kernel what was found meanwhile.
     pub(crate) fn follow(&mut self, bpf: &mut Bpf) {
         for (pid, python) in self.found.try_iter() {
-            match bpf.set_python(pid, &layout(&python)) {
+            match bpf.set_python(pid, &python) {
                 Ok(()) => tracing::debug!(
                     pid,
                     minor = python.minor,
@@ -60,7 +59,7 @@ impl PythonFollower {
 }
 
 /// Until nobody asks any more.
-fn look(asked: &Receiver<u32>, tell: &SyncSender<(u32, Python)>) {
+fn look(asked: &Receiver<u32>, tell: &SyncSender<(u32, PythonLayout)>) {
     let mut later: Vec<Later> = Vec::new();
     loop {
         let due = later.iter().map(|process| process.at).min();
@@ -79,9 +78,9 @@ fn look(asked: &Receiver<u32>, tell: &SyncSender<(u32, Python)>) {
 }
 
 /// Whether to look again.
-fn look_once(process: &mut Later, now: Instant, tell: &SyncSender<(u32, Python)>) -> bool {
+fn look_once(process: &mut Later, now: Instant, tell: &SyncSender<(u32, PythonLayout)>) -> bool {
     let Some(python) = hadal_host::python(process.pid) else { return false };
-    if python.has_coroutines() {
+    if python.current_tasks != 0 || python.threads != 0 {
         return tell.send((process.pid, python)).is_ok() && python.current_tasks == 0 && process.wait(now);
     }
     process.wait(now)
@@ -93,28 +92,5 @@ impl Later {
         self.at = now + self.pause;
         self.pause *= 2;
         self.looks < LOOKS
-    }
-}
-
-fn layout(python: &Python) -> abi::PythonLayout {
-    let offsets = &python.offsets;
-    abi::PythonLayout {
-        current_tasks: python.current_tasks,
-        task_type: python.task_type,
-        future_type: python.future_type,
-        partial_type: python.partial_type,
-        function_type: python.function_type,
-        text_type: python.text_type,
-        threads: python.threads,
-        minor: python.minor,
-        task_coroutine: offsets.task_coroutine,
-        coroutine_above: offsets.coroutine_above,
-        thread_exceptions: offsets.thread_exceptions,
-        thread_id: offsets.thread_id,
-        thread_stack: offsets.thread_stack,
-        stack_below: offsets.stack_below,
-        closure: offsets.closure,
-        text: offsets.text,
-        reserved: [0; 3],
     }
 }

@@ -15,7 +15,7 @@ pub use cgroup::{Scope, scope_of};
 pub use event_loop::{EventLoop, Found, event_loop};
 pub use go::{GoOffsets, go_functions, go_offsets};
 pub use process::{is_named, pids, process_facts, resolve};
-pub use python::{Python, python};
+pub use python::python;
 pub use tokio::{Tokio, tokio};
 pub use usage::Usage;
 

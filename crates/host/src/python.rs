@@ -3,6 +3,8 @@
 //! Structures are those of CPython's headers (`Include/internal`), version by version. All that is read from a process is
 //! checked: modules must be found in its dictionary of modules by name, or nothing is known.
 
+use hadal_abi::PythonLayout;
+
 use crate::elf::{Elf, number};
 use crate::memory::Memory;
 
@@ -12,62 +14,19 @@ const INTERPRETER_WORDS: u64 = 2048;
 const MAX_ENTRIES: u64 = 1 << 16;
 const MAX_NAME: usize = 64;
 
-/// Offsets in the structures of one minor version, in bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PythonOffsets {
-    /// Of `task_coro` in a task of asyncio; its name follows.
-    pub task_coroutine: u16,
-    /// Of `cr_exc_state.previous_item` in a coroutine.
-    pub coroutine_above: u16,
-    /// Of `exc_state` in a thread's state.
-    pub thread_exceptions: u16,
-    /// Of `thread_id` in a thread's state.
-    pub thread_id: u16,
-    /// Of `datastack_chunk` in a thread's state, or of `frame` up to 3.10.
-    pub thread_stack: u16,
-    /// Of the chunk or frame before, in one.
-    pub stack_below: u16,
-    /// Of `func_closure` in a function.
-    pub closure: u16,
-    /// Of the characters in a string of ASCII characters.
-    pub text: u16,
+/// What one minor version keeps where: the offsets of the layout, in bytes, and where threads are found.
+struct Version {
+    layout: PythonLayout,
     /// Of the first interpreter in `_PyRuntime`.
     first_interpreter: u16,
     /// Of the first thread's state in an interpreter.
     first_thread: u16,
 }
 
-/// What a process that runs Python says of itself; addresses are 0 where something is not in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Python {
-    /// The minor version of Python 3.
-    pub minor: u16,
-    /// Offsets of this version.
-    pub offsets: PythonOffsets,
-    /// The dictionary of tasks that the event loops of asyncio run.
-    pub current_tasks: u64,
-    /// The type of tasks.
-    pub task_type: u64,
-    /// The type of futures.
-    pub future_type: u64,
-    /// The type of `functools.partial`.
-    pub partial_type: u64,
-    /// The type of functions.
-    pub function_type: u64,
-    /// The type of strings.
-    pub text_type: u64,
-    /// Where the first thread's state is, if gevent is in use.
-    pub threads: u64,
-}
-
-impl Python {
-    /// Whether there is something to follow: so far, for modules are loaded while a program starts.
-    pub fn has_coroutines(&self) -> bool {
-        self.current_tasks != 0 || self.threads != 0
-    }
-}
-
-fn offsets_of(minor: u16) -> Option<PythonOffsets> {
+/// In the order of the table: `task_coro` in a task, `cr_exc_state.previous_item` in a coroutine; `exc_state`, `thread_id` and
+/// `datastack_chunk` (`frame` up to 3.10) in a thread's state; what lies before in a chunk or frame; `func_closure`, characters of a
+/// string; and those of [`Version`].
+fn version(minor: u16) -> Option<Version> {
     let table = match minor {
         8 => [112, 64 + 24, 112, 176, 24, 24, 48, 48, 32, 8],
         9 => [152, 64 + 24, 112, 176, 24, 24, 48, 48, 32, 8],
@@ -77,34 +36,31 @@ fn offsets_of(minor: u16) -> Option<PythonOffsets> {
         13 => [120, 40 + 8, 256, 152, 232, 0, 72, 40, 632, 7344],
         _ => return None,
     };
-    let [
-        task_coroutine,
-        coroutine_above,
-        thread_exceptions,
-        thread_id,
-        thread_stack,
-        stack_below,
-        closure,
-        text,
-        first_interpreter,
-        first_thread,
-    ] = table;
-    Some(PythonOffsets {
-        task_coroutine,
-        coroutine_above,
-        thread_exceptions,
-        thread_id,
-        thread_stack,
-        stack_below,
-        closure,
-        text,
-        first_interpreter,
-        first_thread,
-    })
+    let layout = PythonLayout {
+        current_tasks: 0,
+        task_type: 0,
+        future_type: 0,
+        partial_type: 0,
+        function_type: 0,
+        text_type: 0,
+        threads: 0,
+        minor,
+        task_coroutine: table[0],
+        coroutine_above: table[1],
+        thread_exceptions: table[2],
+        thread_id: table[3],
+        thread_stack: table[4],
+        stack_below: table[5],
+        closure: table[6],
+        text: table[7],
+        reserved: [0; 3],
+    };
+    Some(Version { layout, first_interpreter: table[8], first_thread: table[9] })
 }
 
-/// What a process says of itself; `None` if it does not run Python, or a version that is not known.
-pub fn python(pid: u32) -> Option<Python> {
+/// Where a process that runs Python keeps what it runs; addresses are 0 where something is not in use, or not yet, for modules
+/// are loaded while a program starts. `None` if it does not run Python, or a version that is not known.
+pub fn python(pid: u32) -> Option<PythonLayout> {
     let memory = Memory::open(pid)?;
     let program = memory.files().into_iter().find(|path| minor_version(path).is_some())?.to_owned();
     // The program may be small, and all of Python in its library.
@@ -128,8 +84,7 @@ fn minor_version(path: &str) -> Option<u16> {
 /// Reads objects of a process.
 struct Reader<'a> {
     memory: &'a Memory,
-    minor: u16,
-    offsets: PythonOffsets,
+    version: Version,
     runtime: u64,
     dictionary_type: u64,
     function_type: u64,
@@ -143,8 +98,7 @@ impl<'a> Reader<'a> {
             elf.symbols(names).map(|address| address.map(|address| address.wrapping_add(moved)));
         Some(Self {
             memory,
-            minor,
-            offsets: offsets_of(minor)?,
+            version: version(minor)?,
             runtime: runtime?,
             dictionary_type: dictionary_type?,
             function_type: function_type?,
@@ -152,20 +106,17 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn python(&self) -> Option<Python> {
-        let interpreter = self.memory.word(self.runtime + u64::from(self.offsets.first_interpreter))?;
+    fn python(&self) -> Option<PythonLayout> {
+        let interpreter = self.memory.word(self.runtime + u64::from(self.version.first_interpreter))?;
         let modules = self.modules(interpreter)?;
         let tasks = self.attributes(modules, "_asyncio", ["_current_tasks", "Task", "Future"]);
         let [partial_type] = self.attributes(modules, "_functools", ["partial"]).unwrap_or_default();
-        // What the type of all types is, is told by one of them.
         let [current_tasks, task_type, future_type] =
             tasks.filter(|found| self.is_dictionary(found[0])).unwrap_or_default();
         let has_greenlets = self.item(modules, "gevent._gevent_cgreenlet").is_some();
-        let threads = interpreter + u64::from(self.offsets.first_thread);
+        let threads = interpreter + u64::from(self.version.first_thread);
         let is_thread = self.memory.word(threads).and_then(|thread| self.memory.word(thread + 16)) == Some(interpreter);
-        Some(Python {
-            minor: self.minor,
-            offsets: self.offsets,
+        Some(PythonLayout {
             current_tasks,
             task_type,
             future_type,
@@ -173,6 +124,7 @@ impl<'a> Reader<'a> {
             function_type: self.function_type,
             text_type: self.text_type,
             threads: if has_greenlets && is_thread { threads } else { 0 },
+            ..self.version.layout
         })
     }
 
@@ -217,7 +169,7 @@ impl<'a> Reader<'a> {
 
     /// Where the entries of a dictionary begin, how many there are, and their size.
     fn entries(&self, keys: u64) -> Option<(u64, u64, u64)> {
-        if self.minor >= 11 {
+        if self.version.layout.minor >= 11 {
             let sizes = self.memory.bytes(keys + 8, 4)?;
             let (index, kind) = (*sizes.get(1)?, *sizes.get(2)?);
             let entries = keys + 32 + (1u64 << (index & 31));
@@ -240,7 +192,7 @@ impl<'a> Reader<'a> {
             && text.len() <= MAX_NAME
             && self
                 .memory
-                .bytes(object + u64::from(self.offsets.text), text.len())
+                .bytes(object + u64::from(self.version.layout.text), text.len())
                 .is_some_and(|found| found == text.as_bytes())
     }
 }
@@ -255,12 +207,12 @@ mod tests {
         assert_eq!(minor_version("/usr/lib/x86_64-linux-gnu/libpython3.9.so.1.0"), Some(9));
         assert_eq!(minor_version("/usr/bin/python3"), None);
         assert!(is_library("/opt/lib/libpython3.12.so.1.0") && !is_library("/usr/bin/python3.12"));
-        assert_eq!((offsets_of(7), offsets_of(14)), (None, None));
+        assert!(version(7).is_none() && version(14).is_none());
     }
 
     #[test]
     fn this_program_is_not_python() {
-        assert_eq!(python(std::process::id()), None);
-        assert_eq!(python(u32::MAX), None);
+        assert!(python(std::process::id()).is_none());
+        assert!(python(u32::MAX).is_none());
     }
 }
