@@ -90,7 +90,9 @@ impl Shown {
         match token.kind {
             Kind::Space if after_comment => self.after_comment = true,
             Kind::Comment if self.obfuscate => {
-                if self.out.last().is_some_and(|last| !last.is_ascii_whitespace()) {
+                // A blank behind two minuses would make a comment of what follows (MySQL).
+                let parted = self.out.last().is_none_or(u8::is_ascii_whitespace) || self.out.ends_with(b"--");
+                if !parted {
                     self.push(b" ");
                 }
                 self.after_comment = true;
@@ -161,6 +163,7 @@ mod tests {
         assert_eq!(read(sql, Dialect::MySql), "SELECT `a b`, ?, ? FROM t");
         assert_eq!(read("SELECT a # b, \"x\"", Dialect::PostgreSql), "SELECT a # b, \"x\"");
         assert_eq!(read("SELECT 5--1", Dialect::MySql), "SELECT ?--?");
+        assert_eq!(read("SELECT 5--/* c */ 1, 'x'", Dialect::MySql), "SELECT ?--?, ?");
     }
 
     #[test]
