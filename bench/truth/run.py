@@ -27,7 +27,7 @@ from scenario import Scenario
 from score import Ports, Score, Scorer, read_ledger
 
 CONFIG = "[agent]\nobfuscate = false\n"
-AGENT_SWITCHES = ("go_hand_over", "python_coroutines", "tokio_hand_over", "event_loops")
+AGENT_SWITCHES = ("go_hand_over", "python_coroutines", "tokio_hand_over", "thread_hand_over", "event_loops")
 # Of a busy machine, on which everything may stand still for minutes.
 PATIENCE_S = 600
 TRIES = 3

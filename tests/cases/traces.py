@@ -466,6 +466,32 @@ server.serve_forever()
 """
 
 
+# Who answers makes no call: each is made by a worker that it waits for.
+EXECUTOR = THREADS.replace("import http.client", "import concurrent.futures, http.client").replace("""        if not hasattr(kept, "back"):
+            kept.back = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+        for step in "12":
+            kept.back.request("GET", f"/d/{self.path[3:]}/{step}")
+            kept.back.getresponse().read()
+""", """        for step in "12":
+            workers.submit(call, f"/d/{self.path[3:]}/{step}").result()
+""").replace("class Middle", """workers = concurrent.futures.ThreadPoolExecutor(16)
+def call(path):
+    if not hasattr(kept, "back"):
+        kept.back = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+    kept.back.request("GET", path)
+    kept.back.getresponse().read()
+class Middle""")
+
+
+def test_handed_over(t):
+    """Threads that work for others, told by who wakes whom once it was seen that requests get lost; nothing else tells."""
+    found = outcome(t, t.hadal().ready(), "executor", EXECUTOR, settle_s=1, before=160)
+    check(found["wrong"] <= 0.01, f"an executor: {found}")
+    check(found["right"] >= 0.8, f"an executor: {found}")
+    without = outcome(t, t.hadal(config="[agent]\nthread_hand_over = false\n").ready(), "without", EXECUTOR, settle_s=1, before=160)
+    check(without["right"] < 0.1, f"without: {without}")
+
+
 def test_coroutines(t):
     """What Python itself says that it runs."""
     hadal = t.hadal().ready()

@@ -10,6 +10,7 @@ pub const EVENT_FORK: u32 = 6;
 pub const EVENT_EXIT: u32 = 7;
 pub const EVENT_PAYLOAD: u32 = 8;
 pub const EVENT_HANDED: u32 = 9;
+pub const EVENT_JOINED: u32 = 10;
 
 pub const ROLE_UNKNOWN: u32 = 0;
 pub const ROLE_CLIENT: u32 = 1;
@@ -187,7 +188,8 @@ pub struct Decision {
 pub const CONTEXT_SHARED: u32 = 0x80;
 pub const CONTEXT_OWN: u32 = 0x40;
 pub const CONTEXT_NESTED: u32 = 0x20;
-pub const CONTEXT_CPU: u32 = 0x1f;
+pub const CONTEXT_HANDED: u32 = 0x10;
+pub const CONTEXT_CPU: u32 = 0x0f;
 
 pub const RUNTIME_NONE: u32 = 0;
 pub const RUNTIME_GO: u32 = 1;
@@ -240,6 +242,20 @@ pub struct TokioLayout {
     pub failures: u32,
 }
 
+pub const THREADS_COUNTED: u32 = 1;
+pub const THREADS_FOLLOWED: u32 = 2;
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    pub locks_start: u64,
+    pub locks_end: u64,
+    pub reach: u32,
+    pub calls: u32,
+    pub strays: u32,
+    pub reserved: u32,
+}
+
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct HandedEvent {
@@ -250,6 +266,14 @@ pub struct HandedEvent {
     pub count: u32,
     pub waited: u32,
     pub contexts: [u64; 16],
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct JoinedEvent {
+    pub header: Header,
+    pub from: u64,
+    pub to: u64,
 }
 
 pub const LOOP_WORDS: u32 = 17;
@@ -280,4 +304,6 @@ const _: () = assert!(size_of::<GoLayout>() == 24);
 const _: () = assert!(size_of::<Loop>() == 320);
 const _: () = assert!(size_of::<PythonLayout>() == 80);
 const _: () = assert!(size_of::<TokioLayout>() == 40);
+const _: () = assert!(size_of::<Threads>() == 32);
 const _: () = assert!(size_of::<HandedEvent>() == 176);
+const _: () = assert!(size_of::<JoinedEvent>() == 40);

@@ -28,8 +28,10 @@ plain!(
     Decision,
     GoLayout,
     PythonLayout,
+    Threads,
     TokioLayout,
     HandedEvent,
+    JoinedEvent,
     Loop
 );
 
@@ -73,6 +75,8 @@ pub enum Event<'a> {
     Exit(ProcessEvent),
     /// Whose messages a call has sent.
     Handed(HandedEvent),
+    /// What a thread did was done for another one.
+    Joined(JoinedEvent),
 }
 
 impl<'a> Event<'a> {
@@ -88,6 +92,7 @@ impl<'a> Event<'a> {
             EVENT_FORK => read(bytes).map(Self::Fork),
             EVENT_EXIT => read(bytes).map(Self::Exit),
             EVENT_HANDED => read(bytes).map(Self::Handed),
+            EVENT_JOINED => read(bytes).map(Self::Joined),
             _ => None,
         }
     }

@@ -26,6 +26,8 @@ pub struct AgentConfig {
     pub go_hand_over: bool,
     /// Follow requests from one task of a program with tokio to another, by its memory and by probes in it.
     pub tokio_hand_over: bool,
+    /// Follow requests from one thread of a process to another, by who wakes whom.
+    pub thread_hand_over: bool,
     /// Tell tasks of asyncio and greenlets apart, by reading the memory of Python programs.
     pub python_coroutines: bool,
     /// Tell calls that the callback of a read makes from others, in programs on libuv (Node.js), by reading their stacks.
@@ -74,6 +76,7 @@ impl Default for AgentConfig {
             ordered_sends: false,
             go_hand_over: true,
             tokio_hand_over: true,
+            thread_hand_over: true,
             python_coroutines: true,
             event_loops: true,
             cpu_percent: 5.0,
@@ -113,6 +116,7 @@ impl AgentConfig {
             ordered_sends: self.ordered_sends,
             go_hand_over: self.go_hand_over,
             tokio_hand_over: self.tokio_hand_over,
+            thread_hand_over: self.thread_hand_over,
         })
     }
 

@@ -16,6 +16,7 @@ mod python;
 mod rows;
 mod run;
 mod sockets;
+mod threads;
 mod tokio;
 
 pub use config::AgentConfig;

@@ -33,6 +33,7 @@ const LOG_BATCH: usize = 8192;
 const _: () = assert!(hadal_model::CONTEXT_SHARED == abi::CONTEXT_SHARED as u64);
 const _: () = assert!(hadal_model::CONTEXT_OWN == abi::CONTEXT_OWN as u64);
 const _: () = assert!(hadal_model::CONTEXT_NESTED == abi::CONTEXT_NESTED as u64);
+const _: () = assert!(hadal_model::CONTEXT_HANDED == abi::CONTEXT_HANDED as u64);
 
 /// How long a call of io_uring waits for its payload, in microseconds.
 const PAYLOAD_WAIT_US: u64 = 50_000;
@@ -255,6 +256,7 @@ impl Pipeline {
             Event::Fork(event) => self.processes.forked(event.header.pid, event.child),
             Event::Exit(event) => self.exited(&event.header),
             Event::Handed(event) => self.handed(&event),
+            Event::Joined(event) => self.log.join(event.from, event.to),
         }
     }
 

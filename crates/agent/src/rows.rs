@@ -126,6 +126,9 @@ macro_rules! l7_columns {
     };
 }
 
+/// So many of the last rows are searched for the answer that a thread has read.
+const MAX_JOINED: usize = 1024;
+
 l7_columns! {
     time: UInt32Builder = UInt32Builder::new(),
     start_time: TimestampMicrosecondBuilder = micros(),
@@ -158,6 +161,7 @@ l7_columns! {
     response_length: UInt64Builder = UInt64Builder::new(),
     syscall_trace_id_request: UInt64Builder = UInt64Builder::new(),
     syscall_trace_id_response: UInt64Builder = UInt64Builder::new(),
+    syscall_trace_id_joined: UInt64Builder = UInt64Builder::new(),
     req_tcp_seq: UInt32Builder = UInt32Builder::new(),
     resp_tcp_seq: UInt32Builder = UInt32Builder::new(),
     x_request_id_0: StringBuilder = StringBuilder::new(),
@@ -235,6 +239,7 @@ impl L7Rows {
         let (request, response) = (row.session.request.as_ref(), row.session.response.as_ref());
         self.syscall_trace_id_request.append_value(request.map_or(0, |message| message.first.context));
         self.syscall_trace_id_response.append_value(response.map_or(0, |message| message.first.context));
+        self.syscall_trace_id_joined.append_value(0);
         self.req_tcp_seq.append_value(request.map_or(0, |message| message.first.seq));
         self.resp_tcp_seq.append_value(response.map_or(0, |message| message.first.seq));
         self.x_request_id_0.append_value(request.map_or("", |message| &message.x_request_id));
@@ -257,6 +262,17 @@ impl L7Rows {
         let _ = self.attribute.append(true);
         for words in [&mut self.biz_type, &mut self.biz_code, &mut self.biz_scenario] {
             words.append_value("");
+        }
+    }
+
+    /// What was done with the answer in the context `from` was done for who works in the context `to`. Rows that are on their
+    /// way to the server already stay as they are.
+    pub(crate) fn join(&mut self, from: u64, to: u64) {
+        let answers = self.syscall_trace_id_response.values_slice();
+        let first = answers.len().saturating_sub(MAX_JOINED);
+        let Some(at) = answers[first..].iter().rposition(|answer| *answer == from) else { return };
+        if let Some(joined) = self.syscall_trace_id_joined.values_slice_mut().get_mut(first + at) {
+            *joined = to;
         }
     }
 
@@ -390,6 +406,18 @@ mod tests {
         let got: Vec<_> = L7Rows::field_names().iter().map(|name| name.trim_start_matches("r#")).collect();
         assert_eq!(got, want);
         assert_eq!(batch(&catalog::L7_FLOW_LOG, L7Rows::new().finish_columns()).num_rows(), 0);
+    }
+
+    #[test]
+    fn who_waited_is_noted_with_the_last_answer_of_that_context() {
+        let mut rows = L7Rows::new();
+        for answer in [5, 7, 5, 9] {
+            rows.syscall_trace_id_response.append_value(answer);
+            rows.syscall_trace_id_joined.append_value(0);
+        }
+        rows.join(5, 3);
+        rows.join(6, 4);
+        assert_eq!(rows.syscall_trace_id_joined.values_slice(), [0, 0, 3, 0]);
     }
 
     #[test]

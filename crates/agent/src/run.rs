@@ -21,6 +21,7 @@ use crate::outbox::Outbox;
 use crate::pipeline::{Decision, Pipeline, ProcessSource};
 use crate::python::PythonFollower;
 use crate::rows;
+use crate::threads::ThreadFollower;
 use crate::tokio::TokioFollower;
 
 /// Messages between the capture thread and the uploader.
@@ -151,18 +152,26 @@ struct Followers {
     python: Option<PythonFollower>,
     tokio: Option<TokioFollower>,
     loops: EventLoops,
+    threads: ThreadFollower,
 }
 
 impl Followers {
     fn start(config: &AgentConfig) -> std::io::Result<Self> {
         let python = config.python_coroutines.then(PythonFollower::start).transpose()?;
         let tokio = config.tokio_hand_over.then(TokioFollower::start).transpose()?;
-        Ok(Self { go: GoFollower::start()?, python, tokio, loops: EventLoops::new(config.event_loops) })
+        Ok(Self {
+            go: GoFollower::start()?,
+            python,
+            tokio,
+            loops: EventLoops::new(config.event_loops),
+            threads: ThreadFollower::new(config.thread_hand_over),
+        })
     }
 
     /// This process may run something to be followed.
     fn look_at(&mut self, pid: u32) {
         self.loops.look_at(pid);
+        self.threads.look_at(pid);
         self.python.iter().for_each(|python| python.look_at(pid));
         self.tokio.iter().for_each(|tokio| tokio.look_at(pid));
     }
@@ -172,6 +181,7 @@ impl Followers {
         self.go.follow(bpf);
         self.python.iter_mut().for_each(|python| python.follow(bpf));
         self.tokio.iter_mut().for_each(|tokio| tokio.follow(bpf));
+        self.threads.follow(bpf);
     }
 }
 
@@ -456,6 +466,7 @@ fn apply(bpf: &mut Bpf, followers: &mut Followers, decisions: Vec<Decision>) {
                 followers.go.forget(pid);
                 followers.tokio.iter_mut().for_each(|tokio| tokio.forget(pid));
                 followers.loops.forget(pid);
+                followers.threads.forget(pid);
                 bpf.forget_process(pid);
                 Ok(())
             }

@@ -92,6 +92,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
         Feature::Uring | Feature::Datagrams => level != Level::C,
         Feature::GoHandOver => config.go_hand_over,
         Feature::TokioHandOver => config.tokio_hand_over,
+        Feature::ThreadHandOver => level != Level::C && config.thread_hand_over,
     };
     let capability = |feature: Feature| {
         let reason = absent.iter().find(|(missing, _)| *missing == feature).map(|(_, reason)| reason.as_str());
@@ -106,6 +107,7 @@ pub(crate) fn feature_capabilities(level: Level, config: Config, absent: &[(Feat
             }
             (_, Feature::OrderedSends) => "use kernel 6.16 or newer",
             (_, Feature::Uring) => "use kernel 5.19 or newer",
+            (_, Feature::ThreadHandOver) => "use kernel 5.15 or newer",
             (_, Feature::GoHandOver | Feature::TokioHandOver) => "use a kernel built with CONFIG_UPROBE_EVENTS",
         };
         Capability { name: feature.name(), state, why, what_to_do: what_to_do.to_owned() }

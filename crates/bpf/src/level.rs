@@ -92,11 +92,13 @@ pub(crate) enum Feature {
     GoHandOver,
     /// What a task of tokio hands to another.
     TokioHandOver,
+    /// What a thread hands to another.
+    ThreadHandOver,
 }
 
 impl Feature {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::OrderedSends, Self::Uring, Self::Datagrams, Self::GoHandOver, Self::TokioHandOver];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::OrderedSends, Self::Uring, Self::Datagrams, Self::GoHandOver, Self::TokioHandOver, Self::ThreadHandOver];
 
     /// What it is called in the report.
     pub(crate) const fn name(self) -> &'static str {
@@ -106,6 +108,7 @@ impl Feature {
             Self::Datagrams => "senders of datagrams",
             Self::GoHandOver => "hand-over between goroutines",
             Self::TokioHandOver => "hand-over between tasks of tokio",
+            Self::ThreadHandOver => "hand-over between threads",
         }
     }
 
@@ -121,6 +124,7 @@ impl Feature {
             }
             Self::GoHandOver => "calls over pooled connections of Go's net/http stand alone in traces",
             Self::TokioHandOver => "calls over connections with tasks of their own stand alone in traces",
+            Self::ThreadHandOver => "calls by other threads than the one that read the request stand alone in traces",
         }
     }
 
@@ -134,6 +138,7 @@ impl Feature {
                 Some(Self::GoHandOver)
             }
             "tokio_wake" | "tokio_spawn" => Some(Self::TokioHandOver),
+            "thread_wakes" => Some(Self::ThreadHandOver),
             _ => None,
         }
     }

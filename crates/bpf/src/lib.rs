@@ -7,8 +7,8 @@ mod object;
 pub use doctor::{Capability, CapabilityState, capabilities};
 pub use level::Level;
 pub use object::{
-    Bpf, Config, Counters, Error, GoLayout, GoPlaces, GoReach, LoopLayout, Policy, Reader, Shedding, TokioCalls,
-    TokioLayout, TokioPlaces,
+    Bpf, Config, Counters, Error, GoLayout, GoPlaces, GoReach, LoopLayout, Policy, Reader, Shedding, ThreadCalls,
+    TokioCalls, TokioLayout, TokioPlaces,
 };
 
 /// The kernel's monotonic clock in nanoseconds, which events are stamped with.

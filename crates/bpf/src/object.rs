@@ -3,6 +3,7 @@
 mod event_loop;
 mod go;
 mod python;
+mod threads;
 mod tokio;
 
 use std::collections::HashMap;
@@ -19,6 +20,7 @@ use crate::level::{Feature, Kernel, Level};
 
 pub use event_loop::LoopLayout;
 pub use go::{GoLayout, GoPlaces, GoReach};
+pub use threads::ThreadCalls;
 pub use tokio::{TokioCalls, TokioLayout, TokioPlaces};
 
 /// The compiled programs; aligned because libbpf reads ELF structs in place.
@@ -82,6 +84,8 @@ pub struct Config {
     pub go_hand_over: bool,
     /// Follow requests from one task of tokio to another.
     pub tokio_hand_over: bool,
+    /// Follow requests from one thread of a process to another.
+    pub thread_hand_over: bool,
 }
 
 impl Default for Config {
@@ -93,6 +97,7 @@ impl Default for Config {
             ordered_sends: false,
             go_hand_over: true,
             tokio_hand_over: true,
+            thread_hand_over: true,
         }
     }
 }
@@ -166,6 +171,8 @@ pub struct Bpf {
     _links: Vec<Link>,
     /// Probes in programs, by device and inode of the file.
     probes: HashMap<(u64, u64), Vec<(&'static str, Link)>>,
+    /// What sees threads wake each other, where requests are followed through them.
+    wakes: Option<Link>,
     list: Link,
     events: MapHandle,
     counters: MapHandle,
@@ -175,6 +182,7 @@ pub struct Bpf {
     runtimes: MapHandle,
     python: MapHandle,
     tokio: MapHandle,
+    threads: MapHandle,
     loops: MapHandle,
     controls: MapHandle,
     controls_now: abi::Controls,
@@ -221,6 +229,7 @@ impl Bpf {
             Feature::OrderedSends => config.ordered_sends,
             Feature::GoHandOver => config.go_hand_over,
             Feature::TokioHandOver => config.tokio_hand_over,
+            Feature::ThreadHandOver => config.thread_hand_over,
             Feature::Uring | Feature::Datagrams => true,
         };
         let wanted: Vec<_> = Feature::ALL.into_iter().filter(wanted).collect();
@@ -241,7 +250,7 @@ impl Bpf {
         let mut programs = Vec::new();
         let mut absent: Vec<(Feature, String)> = missing;
         let cgroup = cgroup_root().and_then(|path| File::open(path).ok());
-        for program in object.progs_mut().filter(|program| is_loaded(program) && !is_uprobe(program)) {
+        for program in object.progs_mut().filter(|program| is_loaded(program) && !is_attached_later(program)) {
             let name = program.name().to_string_lossy().into_owned();
             let in_cgroup = program.section().to_string_lossy().contains("cgroup/");
             let link = match (in_cgroup, &cgroup) {
@@ -273,6 +282,7 @@ impl Bpf {
             runtimes: map("runtimes")?,
             python: map("python_processes")?,
             tokio: map("tokio_processes")?,
+            threads: map("threaded_processes")?,
             loops: map("loops")?,
             controls: map(".data.controls")?,
             controls_now: abi::Controls { shed_payload: 0, shed_unimportant: 0, shed_new: 0, runtime_generation: 0 },
@@ -282,6 +292,7 @@ impl Bpf {
             list: list.ok_or(Error::NoBtf)?,
             _links: links,
             probes: HashMap::new(),
+            wakes: None,
             object,
         })
     }
@@ -373,6 +384,7 @@ impl Bpf {
         let _ = self.runtimes.delete(&pid.to_ne_bytes());
         let _ = self.python.delete(&pid.to_ne_bytes());
         let _ = self.tokio.delete(&pid.to_ne_bytes());
+        let _ = self.threads.delete(&pid.to_ne_bytes());
         let _ = self.loops.delete(&pid.to_ne_bytes());
     }
 
@@ -380,6 +392,11 @@ impl Bpf {
     fn set_runtime(&mut self, pid: u32, runtime: u32) -> Result<(), Error> {
         let updated = self.runtimes.update(&pid.to_ne_bytes(), &runtime.to_ne_bytes(), MapFlags::ANY);
         updated.map_err(kernel("remember what runs a process"))?;
+        self.next_generation()
+    }
+
+    /// What is known of processes has changed.
+    fn next_generation(&mut self) -> Result<(), Error> {
         // Zero means that there are none.
         self.controls_now.runtime_generation = self.controls_now.runtime_generation.wrapping_add(1).max(1);
         self.write_controls()
@@ -469,8 +486,8 @@ fn is_loaded(program: &libbpf_rs::ProgramMut<'_>) -> bool {
 }
 
 /// Programs of this kind are attached once there is something to attach them to.
-fn is_uprobe(program: &libbpf_rs::ProgramMut<'_>) -> bool {
-    program.section() == "uprobe"
+fn is_attached_later(program: &libbpf_rs::ProgramMut<'_>) -> bool {
+    program.section() == "uprobe" || Feature::of(&program.name().to_string_lossy()) == Some(Feature::ThreadHandOver)
 }
 
 fn program_id(program: &libbpf_rs::ProgramMut<'_>) -> Option<u32> {

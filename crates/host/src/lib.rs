@@ -14,8 +14,8 @@ mod usage;
 pub use cgroup::{Scope, scope_of};
 pub use event_loop::{EventLoop, Found, event_loop};
 pub use go::{GoOffsets, go_functions, go_offsets};
-pub use process::{is_named, pids, process_facts, resolve};
-pub use python::python;
+pub use process::{is_named, pids, process_facts, resolve, threads};
+pub use python::{python, python_locks};
 pub use tokio::{Tokio, tokio};
 pub use usage::Usage;
 

@@ -19,6 +19,11 @@ const MAX_COMMAND_LINE: u64 = 256 * 1024;
 const MAX_ARGUMENT: usize = 512;
 const MAX_ARGUMENTS: usize = 16 * 1024;
 
+/// How many threads a process has; 0 if it is gone.
+pub fn threads(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count)
+}
+
 /// What procfs says of a process; `None` if it is gone, a kernel thread, or hidden.
 pub fn process_facts(pid: u32) -> Option<ProcessFacts> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?.to_string_lossy().into_owned();

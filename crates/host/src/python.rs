@@ -3,6 +3,8 @@
 //! Structures are those of CPython's headers (`Include/internal`), version by version. All that is read from a process is
 //! checked: modules must be found in its dictionary of modules by name, or nothing is known.
 
+use std::ops::Range;
+
 use hadal_abi::PythonLayout;
 
 use crate::elf::{Elf, number};
@@ -13,6 +15,8 @@ const INTERPRETER_WORDS: u64 = 2048;
 /// Most entries of a dictionary that are looked at, and the longest name in it.
 const MAX_ENTRIES: u64 = 1 << 16;
 const MAX_NAME: usize = 64;
+/// More than the state of the interpreter takes that is no object.
+const RUNTIME_BYTES: u64 = 1 << 19;
 
 /// What one minor version keeps where: the offsets of the layout, in bytes, and where threads are found.
 struct Version {
@@ -58,15 +62,30 @@ fn version(minor: u16) -> Option<Version> {
     Some(Version { layout, first_interpreter: table[8], first_thread: table[9] })
 }
 
+/// Addresses of the interpreter's own locks, of which the global one passes between threads all the time; `None` if the
+/// process does not run Python.
+pub fn python_locks(pid: u32) -> Option<Range<u64>> {
+    let memory = Memory::open(pid)?;
+    let (elf, moved) = interpreter(&memory)?.1;
+    let [runtime] = elf.symbols(["_PyRuntime"]);
+    let start = runtime?.wrapping_add(moved);
+    Some(start..start.saturating_add(RUNTIME_BYTES))
+}
+
 /// Where a process that runs Python keeps what it runs; addresses are 0 where something is not in use, or not yet, for modules
 /// are loaded while a program starts. `None` if it does not run Python, or a version that is not known.
 pub fn python(pid: u32) -> Option<PythonLayout> {
     let memory = Memory::open(pid)?;
+    let (minor, (elf, moved)) = interpreter(&memory)?;
+    Reader::new(&memory, &elf, moved, minor)?.python()
+}
+
+/// The minor version of Python, the file that holds it, and how far it was moved.
+fn interpreter(memory: &Memory) -> Option<(u16, (Elf, u64))> {
     let program = memory.files().into_iter().find(|path| minor_version(path).is_some())?.to_owned();
     // The program may be small, and all of Python in its library.
     let library = memory.files().into_iter().find(|path| is_library(path)).unwrap_or(&program).to_owned();
-    let (elf, moved) = memory.program(&library)?;
-    Reader::new(&memory, &elf, moved, minor_version(&library)?)?.python()
+    Some((minor_version(&library)?, memory.program(&library)?))
 }
 
 fn is_library(path: &str) -> bool {

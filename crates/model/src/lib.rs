@@ -20,3 +20,6 @@ pub const CONTEXT_OWN: u64 = 0x40;
 /// In a context: it was read by a callback of an event loop. What is sent in it is sent by that same callback if it has the
 /// mark, and later if not.
 pub const CONTEXT_NESTED: u64 = 0x20;
+
+/// In a context: the thread that uses it got it from another one, by being woken.
+pub const CONTEXT_HANDED: u64 = 0x10;

@@ -76,8 +76,13 @@ fn searched<Failed>(
     for root in above.collect::<Vec<_>>() {
         search.descend_from(root);
         run(&mut search)?;
-        if search.has(id) {
-            return Ok(search.finish());
+        if !search.has(id) {
+            continue;
+        }
+        // With patterns it may belong to another tree.
+        let trace = search.finish();
+        if trace.spans.iter().any(|(node, _)| node.id == id) {
+            return Ok(trace);
         }
     }
     search.descend_from(id);

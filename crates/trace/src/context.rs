@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hadal_model::{CONTEXT_NESTED, CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
+use hadal_model::{CONTEXT_HANDED, CONTEXT_NESTED, CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
 
 use crate::ranked::{Process, Ranked, Within};
 use crate::turns::{split, untangle};
@@ -77,6 +77,10 @@ pub(crate) struct Contexts {
     multiplexed: HashSet<Process>,
     /// Processes of whose reads most are those of a loop's callbacks.
     nested: HashSet<Process>,
+    /// Of processes whose threads hand requests to others: when their requests began, and when they ended, in order.
+    handing: HashMap<Process, [Vec<i64>; 2]>,
+    /// Contexts in which the task that opened them has sent something itself.
+    kept: HashSet<Key>,
     /// Those of them in which one request hands connections or turns to another.
     handing_over: HashSet<Process>,
     /// The one request that was answered by the callback that read the context's answer.
@@ -99,15 +103,24 @@ pub(crate) fn is_nested(context: u64) -> bool {
     context & CONTEXT_NESTED != 0
 }
 
+/// Whether the thread that uses it got it from another one.
+pub(crate) fn is_handed(context: u64) -> bool {
+    context & CONTEXT_HANDED != 0
+}
+
+pub(crate) fn without_marks(context: u64) -> u64 {
+    context & !(CONTEXT_SHARED | CONTEXT_OWN | CONTEXT_HANDED)
+}
+
 /// How sure a context is may differ between who opens and who uses it.
 fn key(of: &Ranked<'_>, side: usize) -> Option<Key> {
-    let context = of.contexts[side] & !(CONTEXT_SHARED | CONTEXT_OWN);
+    let context = without_marks(of.contexts[side]);
     of.process.filter(|_| context != 0).map(|process| (process, context))
 }
 
 /// The same, if threads say it.
 fn thread_key(of: &Ranked<'_>, side: usize) -> Option<Key> {
-    key(of, side).filter(|_| !is_own(of.contexts[side]))
+    key(of, side).filter(|_| !is_own(of.contexts[side]) && !is_handed(of.contexts[side]))
 }
 
 fn is(of: &Ranked<'_>, point: ObservationPoint) -> bool {
@@ -122,9 +135,14 @@ impl Contexts {
         let (_, used) = collect(ranked, thread_key);
         let multiplexed = multiplexed(ranked, &used);
         untangle(ranked, &multiplexed);
+        let handing = handing(ranked);
+        leave_out_mixed(ranked, &handing);
         let (requests, used) = collect(ranked, key);
         let nested = mostly(ranked, is_nested).collect();
-        let mut contexts = Self { requests, multiplexed, nested, ..Self::default() };
+        let sent_in = |span: &Ranked<'_>| usize::from(is(span, ObservationPoint::ServerProcess));
+        let kept = ranked.iter().filter(|span| !is_handed(span.contexts[sent_in(span)]));
+        let kept = kept.filter_map(|span| key(span, sent_in(span))).collect();
+        let mut contexts = Self { requests, multiplexed, nested, handing, kept, ..Self::default() };
         contexts.note_answers(ranked, &used);
         contexts
     }
@@ -132,8 +150,8 @@ impl Contexts {
     /// The same, after contexts of some spans were left out, and with no parent decided.
     pub(crate) fn again(self, ranked: &[Ranked<'_>]) -> Self {
         let (requests, used) = collect(ranked, key);
-        let Self { multiplexed, nested, handing_over, .. } = self;
-        let mut contexts = Self { requests, multiplexed, nested, handing_over, ..Self::default() };
+        let Self { multiplexed, nested, handing, kept, handing_over, .. } = self;
+        let mut contexts = Self { requests, multiplexed, nested, handing, kept, handing_over, ..Self::default() };
         contexts.note_answers(ranked, &used);
         contexts
     }
@@ -173,6 +191,23 @@ impl Contexts {
         self.nested.contains(&process)
     }
 
+    /// Whether its threads hand requests to others, so that some contexts are not sure.
+    pub(crate) fn hands_requests(&self, process: Process) -> bool {
+        self.handing.contains_key(&process)
+    }
+
+    /// Whether the thread that read the call's answer went on itself.
+    pub(crate) fn goes_on(&self, call: &Ranked<'_>) -> bool {
+        key(call, 1).is_some_and(|key| self.kept.contains(&key))
+    }
+
+    /// Whether its process worked on one request only when the call was made.
+    pub(crate) fn is_sole(&self, call: &Ranked<'_>) -> bool {
+        let Some([starts, ends]) = call.process.and_then(|process| self.handing.get(&process)) else { return false };
+        let started = starts.partition_point(|start_us| *start_us <= call.start_us);
+        started == ends.partition_point(|end_us| *end_us < call.start_us) + 1
+    }
+
     /// From now on more than one thing has to speak for a call of this process.
     pub(crate) fn distrust(&mut self, process: Process) {
         self.handing_over.insert(process);
@@ -189,8 +224,24 @@ impl Contexts {
 
     /// Requests that the task had read last when it sent the call.
     pub(crate) fn read_before(&self, call: &Ranked<'_>) -> &[usize] {
-        let requests = key(call, 0).filter(|key| !self.is_answered(*key, call)).and_then(|key| self.requests.get(&key));
+        self.read_in(key(call, 0).filter(|key| !self.is_answered(*key, call)))
+    }
+
+    fn read_in(&self, key: Option<Key>) -> &[usize] {
+        let requests = key.and_then(|key| self.requests.get(&key));
         requests.map_or(&[], |requests| &requests[..requests.len().min(MAX_REQUESTS + 1)])
+    }
+
+    /// The one request that the thread worked on which waited for the call.
+    pub(crate) fn waited(&self, rank: usize, ranked: &[Ranked<'_>]) -> Option<usize> {
+        let call = &ranked[rank];
+        let joined = without_marks(call.span.joined);
+        let key = call.process.filter(|_| joined != 0).map(|process| (process, joined))?;
+        match (self.read_in(Some(key)), self.siblings.get(&key)) {
+            ([request], _) => Some(*request),
+            ([], Some(Sibling::Of(parent, _))) => Some(*parent),
+            _ => self.answered_in(key, rank, ranked),
+        }
     }
 
     /// The parent of the calls whose answer the task had read last when it sent the call.
@@ -296,6 +347,36 @@ fn multiplexed(ranked: &[Ranked<'_>], used: &BTreeMap<Key, Used>) -> HashSet<Pro
     let mut found: HashSet<Process> = used.iter().filter(is_multiplexed).map(|(own, _)| own.0).collect();
     found.extend(mostly(ranked, is_shared));
     found
+}
+
+/// Processes whose threads hand requests to others, with the times of their requests.
+fn handing(ranked: &[Ranked<'_>]) -> HashMap<Process, [Vec<i64>; 2]> {
+    let is_call = |span: &&Ranked<'_>| is(span, ObservationPoint::ClientProcess) && is_handed(span.contexts[0]);
+    let processes = ranked.iter().filter(is_call).filter_map(|span| span.process);
+    let mut handing: HashMap<Process, [Vec<i64>; 2]> = processes.map(|process| (process, Default::default())).collect();
+    for request in ranked.iter().filter(|span| is(span, ObservationPoint::ServerProcess)) {
+        if let Some([starts, ends]) = request.process.and_then(|process| handing.get_mut(&process)) {
+            starts.push(request.start_us);
+            ends.push(request.open_until_us());
+        }
+    }
+    handing.values_mut().flatten().for_each(|times| times.sort_unstable());
+    handing
+}
+
+/// Answers that came with one read go to threads of their own, and nobody knows which to which.
+fn leave_out_mixed(ranked: &mut [Ranked<'_>], handing: &HashMap<Process, [Vec<i64>; 2]>) {
+    let answer = |span: &Ranked<'_>| {
+        let is_call = is(span, ObservationPoint::ClientProcess);
+        key(span, 1).filter(|key| is_call && handing.contains_key(&key.0))
+    };
+    let mut opened: HashMap<Key, usize> = HashMap::new();
+    ranked.iter().filter_map(answer).for_each(|key| *opened.entry(key).or_default() += 1);
+    for span in ranked {
+        if answer(span).is_some_and(|key| opened[&key] > 1) {
+            span.contexts[1] = 0;
+        }
+    }
 }
 
 /// Processes most of whose reads opened contexts that are marked so, of those that threads tell.

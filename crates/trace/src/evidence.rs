@@ -19,6 +19,8 @@ pub enum Evidence {
     AnswerContext,
     /// The task that read the answer went on to answer the parent's request.
     ResponseContext,
+    /// The thread that read the answer woke one that waited for it and works on the parent's request.
+    JoinedContext,
     /// Of all that the process did at that time, this fits best what is usual in it.
     Pattern,
 }
@@ -34,6 +36,7 @@ impl Evidence {
         Self::TaskContext,
         Self::AnswerContext,
         Self::ResponseContext,
+        Self::JoinedContext,
         Self::Pattern,
     ];
 
@@ -48,6 +51,7 @@ impl Evidence {
             Self::TaskContext => "task_context",
             Self::AnswerContext => "answer_context",
             Self::ResponseContext => "response_context",
+            Self::JoinedContext => "joined_context",
             Self::Pattern => "pattern",
         }
     }

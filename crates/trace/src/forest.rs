@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use hadal_model::ObservationPoint;
 
 use crate::call::{self, Calls};
-use crate::context::{Contexts, Sibling, is_nested, is_own, is_shared};
+use crate::context::{Contexts, Sibling, is_handed, is_nested, is_own, is_shared};
 use crate::evidence::{Evidence, EvidenceSet, Link, Proposal, Proposals};
 use crate::headers::Headers;
 use crate::ranked::{Process, Ranked, Within, agents, rank};
@@ -18,8 +18,14 @@ const SAME_TASK: f64 = 0.9;
 const CONTEXT: f64 = 0.6;
 /// The same where tasks work on several requests by turns.
 const MULTIPLEXED_CONTEXT: f64 = 0.35;
+/// What a thread was handed, where several requests are open: others may have taken that, and it something else.
+const HANDED_CONTEXT: f64 = 0.45;
+/// A thread answers a request that it was handed in what it has read itself.
+const HANDED_RESPONSE: f64 = 0.85;
 /// What fits the usual best; alone it is not enough.
 const PATTERN: f64 = 0.4;
+/// The same where threads hand requests to each other, and often tell when what was handed over is done.
+const HANDED_PATTERN: f64 = 0.6;
 /// A call that ends after its parent was not waited for; or it is another one's.
 const OUTLIVES: f64 = 0.6;
 
@@ -143,9 +149,13 @@ type Patterns = HashMap<usize, usize>;
 
 fn patterns(ranked: &[Ranked<'_>], contexts: &Contexts) -> Patterns {
     let processes: BTreeSet<Process> = ranked.iter().filter_map(|span| span.process).collect();
-    let is_unclear = |process: &Process| contexts.is_multiplexed(*process) && !contexts.is_nested(*process);
-    let multiplexed = processes.into_iter().filter(is_unclear);
-    multiplexed.flat_map(|process| pattern::parents(ranked, process)).collect()
+    let demand = |process: Process| match contexts.hands_requests(process) {
+        true => Some(pattern::HANDED),
+        false if contexts.is_multiplexed(process) && !contexts.is_nested(process) => Some(pattern::MULTIPLEXED),
+        false => None,
+    };
+    let unclear = processes.into_iter().filter_map(|process| Some((process, demand(process)?)));
+    unclear.flat_map(|(process, demand)| pattern::parents(ranked, process, demand)).collect()
 }
 
 fn parent_of_call(
@@ -160,8 +170,9 @@ fn parent_of_call(
     headers.propose(rank, ranked, &mut proposals);
     if ranked[rank].span.point == ObservationPoint::ClientProcess {
         propose_by_context(rank, ranked, contexts, &mut proposals);
-        if let Some(parent) = patterns.get(&rank).filter(|parent| **parent < rank) {
-            proposals.add(*parent, Evidence::Pattern, PATTERN);
+        if let Some(parent) = patterns.get(&rank).copied().filter(|parent| *parent < rank) {
+            let hands = ranked[rank].process.is_some_and(|process| contexts.hands_requests(process));
+            proposals.add(parent, Evidence::Pattern, if hands { HANDED_PATTERN } else { PATTERN });
         }
     }
     proposals.choose()
@@ -171,9 +182,13 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
     let call = &ranked[rank];
     let is_multiplexed = call.process.is_some_and(|process| contexts.is_multiplexed(process));
     let hands_over = call.process.is_some_and(|process| contexts.hands_over(process));
+    let hands_requests = call.process.is_some_and(|process| contexts.hands_requests(process));
+    let is_sole = contexts.is_sole(call);
     let sure_of = |context: u64| match is_own(context) {
         true => SAME_TASK,
         false if is_nested(context) && !hands_over => CONTEXT,
+        false if is_handed(context) && !is_shared(context) && !is_sole => HANDED_CONTEXT,
+        false if is_handed(context) && !is_shared(context) => CONTEXT,
         false if is_multiplexed || is_shared(context) => MULTIPLEXED_CONTEXT,
         false => CONTEXT,
     };
@@ -188,15 +203,26 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
     let read: Vec<_> = contexts.read_before(call).iter().filter_map(|parent| holding(*parent, read_sure)).collect();
     proposals.add_equals(&read, Evidence::TaskContext);
     if let Some(Sibling::Of(parent, sibling_sure)) = contexts.sibling_before(call) {
-        let found = holding(parent, sure.min(sibling_sure));
+        // A thread that is handed work may have begun something else since it read that.
+        let is_stale = hands_requests && !is_sole && !is_handed(call.contexts[0]) && !is_own(call.contexts[0]);
+        let own = if is_stale { sure.min(MULTIPLEXED_CONTEXT) } else { sure };
+        let found = holding(parent, own.min(sibling_sure));
         proposals.add_equals(found.as_slice(), Evidence::AnswerContext);
     }
     if let Some(parent) = contexts.answered_by(rank, ranked) {
         proposals.add(parent, Evidence::SameTask, SAME_TASK);
     }
+    if let Some(parent) = contexts.waited(rank, ranked) {
+        let found = holding(parent, CONTEXT);
+        proposals.add_equals(found.as_slice(), Evidence::JoinedContext);
+    }
     if let Some(parent) = contexts.answered_after(rank, ranked) {
         let at_once = is_nested(call.contexts[1]) && contexts.is_answered_at_once(call, parent);
-        let sure = if at_once { CONTEXT } else { sure_of(call.contexts[1]) };
+        let sure = match at_once {
+            _ if hands_requests && !is_shared(call.contexts[1]) && contexts.goes_on(call) => HANDED_RESPONSE,
+            true => CONTEXT,
+            false => sure_of(call.contexts[1]),
+        };
         proposals.add(parent, Evidence::ResponseContext, sure);
     }
 }

@@ -152,6 +152,7 @@ mod tests {
             request_id: None,
             seqs: [0; 2],
             contexts: [0; 2],
+            joined: 0,
             x_request_ids: [String::new(), String::new()],
             trace_id: String::new(),
             span_id: String::new(),

@@ -12,40 +12,54 @@ mod sampler;
 mod tests;
 
 use std::collections::HashMap;
-use std::ops::RangeInclusive;
 
 use hadal_model::{MessageType, ObservationPoint};
 
+use crate::context::{is_handed, is_shared, without_marks};
 use crate::ranked::{Process, Ranked};
-use model::Step;
+use model::{Step, Trust};
 use sampler::{Call, Read, Request, Sampler, Work};
 
-/// Fewer calls tell nothing of what is usual, and of more it takes too long to find out.
-const CALLS: RangeInclusive<usize> = 100..=2000;
-/// A call is known if it is found with one request in such a share of all rounds.
-const KNOWN: f64 = 0.95;
-/// If fewer calls of a process are known, what is usual in it is not what was learned: measured with programs that write
-/// down which call belongs to which request (docs/tracing.md).
-const WELL_KNOWN: f64 = 0.8;
+/// What is asked of an explanation: measured with programs that write down which call belongs to which request
+/// (docs/tracing.md).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Demand {
+    /// Fewer calls tell nothing of what is usual.
+    calls: usize,
+    /// A call is known if it is found with one request in such a share of all rounds.
+    known: f64,
+    /// The model is simpler than the world: differences count so much less than it says.
+    sober: f64,
+    /// Whether contexts are the first guess: they must be better than the usual order.
+    by_context: bool,
+    /// If fewer calls of a process are known, what is usual in it is not what was learned.
+    well_known: f64,
+}
 
-/// The requests that calls of a process were made for, by rank; none if the process cannot be explained well.
-pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process) -> HashMap<usize, usize> {
+/// Of a task that works on several requests by turns.
+pub(crate) const MULTIPLEXED: Demand =
+    Demand { calls: 100, known: 0.95, sober: 2.4, by_context: false, well_known: 0.8 };
+/// Of threads that hand requests to each other, where half of the calls is sure.
+pub(crate) const HANDED: Demand = Demand { calls: 40, known: 0.9, sober: 2.7, by_context: true, well_known: 0.5 };
+
+/// Of more calls it takes too long to find out what is usual.
+const MOST_CALLS: usize = 2000;
+
+/// The requests that calls of a process were made for, by the call's rank; none if the process cannot be explained well.
+pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process, demand: Demand) -> HashMap<usize, usize> {
     let (work, calls, requests) = work_of(ranked, process);
-    if !CALLS.contains(&calls.len()) {
+    if !(demand.calls..=MOST_CALLS).contains(&calls.len()) {
         return HashMap::new();
     }
-    let found = Sampler::new(&work).run();
-    let known: HashMap<usize, usize> = calls
-        .iter()
-        .zip(found)
-        .filter_map(|(call, found)| {
-            found.filter(|(_, sure)| *sure >= KNOWN).map(|(request, _)| (*call, requests[request]))
-        })
+    let found = calls.iter().zip(Sampler::new(&work, demand.by_context).run(demand.sober));
+    let is_known = |(_, sure): &(usize, f64)| *sure >= demand.known;
+    let known: HashMap<usize, usize> = found
+        .filter_map(|(call, found)| found.filter(is_known).map(|(request, _)| (*call, requests[request])))
         .collect();
     // Of requests at the edges not all is there.
     let inside = calls.get(calls.len() / 8..calls.len() * 7 / 8).unwrap_or_default();
     let share = inside.iter().filter(|call| known.contains_key(call)).count() as f64 / inside.len().max(1) as f64;
-    if share < WELL_KNOWN { HashMap::new() } else { known }
+    if share < demand.well_known { HashMap::new() } else { known }
 }
 
 /// The whole calls and requests of a process, and their ranks.
@@ -60,10 +74,9 @@ fn work_of(ranked: &[Ranked<'_>], process: Process) -> (Work, Vec<usize>, Vec<us
     };
     let (calls, requests) = (of_process(ObservationPoint::ClientProcess), of_process(ObservationPoint::ServerProcess));
     let mut reads: HashMap<u64, Read> = HashMap::new();
-    reads.extend(
-        requests.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[0], Read::Request(place))),
-    );
-    reads.extend(calls.iter().enumerate().map(|(place, rank)| (ranked[*rank].span.contexts[1], Read::Answer(place))));
+    let opened = |rank: &usize, side: usize| without_marks(ranked[*rank].span.contexts[side]);
+    reads.extend(requests.iter().enumerate().map(|(place, rank)| (opened(rank, 0), Read::Request(place))));
+    reads.extend(calls.iter().enumerate().map(|(place, rank)| (opened(rank, 1), Read::Answer(place))));
     reads.remove(&0);
     let mut kinds: HashMap<(&str, u16, [u8; 16]), Step> = HashMap::new();
     let mut work = Work::default();
@@ -71,17 +84,28 @@ fn work_of(ranked: &[Ranked<'_>], process: Process) -> (Work, Vec<usize>, Vec<us
         let (own, span) = (&ranked[*rank], ranked[*rank].span);
         let next = kinds.len() as Step;
         let kind = *kinds.entry((&span.protocol, span.ports[1], span.addresses[1])).or_insert(next);
-        let read = reads.get(&span.contexts[0]).copied();
-        work.calls.push(Call { kind, start_us: own.start_us, end_us: own.end_us, turns: [0; 2], read });
+        let reads = told_by(span.contexts[0], span.joined, &reads);
+        work.calls.push(Call { kind, start_us: own.start_us, end_us: own.end_us, turns: [0; 2], reads });
     }
     for rank in &requests {
         let own = &ranked[*rank];
-        let read = reads.get(&own.span.contexts[1]).copied();
-        work.requests.push(Request { start_us: own.start_us, end_us: own.end_us, turns: [0; 2], read });
+        let reads = told_by(own.span.contexts[1], 0, &reads);
+        work.requests.push(Request { start_us: own.start_us, end_us: own.end_us, turns: [0; 2], reads });
     }
     work.kinds = kinds.len();
     count_turns(&mut work, ranked, &calls);
     (work, calls, requests)
+}
+
+/// What a context says was read, and what one says that waited.
+fn told_by(context: u64, joined: u64, reads: &HashMap<u64, Read>) -> [Option<(Read, Trust)>; 2] {
+    let trust = match () {
+        () if is_shared(context) => Trust::Shared,
+        () if is_handed(context) => Trust::Handed,
+        () => Trust::Own,
+    };
+    let read = |context: u64| reads.get(&without_marks(context)).copied();
+    [read(context).map(|read| (read, trust)), read(joined).map(|read| (read, Trust::Joined))]
 }
 
 /// Puts all that was read and sent into one order. What was read at once, or sent, goes by its place in the stream.

@@ -31,6 +31,8 @@ pub struct Span {
     pub seqs: [u32; 2],
     /// Contexts of the socket calls that moved the first byte of request and response at this end.
     pub contexts: [u64; 2],
+    /// Context of the thread that waited for the one that read the response.
+    pub joined: u64,
     /// `X-Request-ID` of request and response.
     pub x_request_ids: [String; 2],
     /// Trace id that the program sent.

@@ -5,7 +5,7 @@
 //! # a comment
 //! clock AGENT N          what is known to be subtracted from an agent's times
 //! limit N                most spans
-//! ID POINT AGENT/PID CLIENT:PORT>SERVER:PORT START..END [seq=A/B] [ctx=A/B] [xid=A/B] [trace=T/S/P] [rid=N] [request]
+//! ID POINT AGENT/PID CLIENT:PORT>SERVER:PORT START..END [seq=A/B] [ctx=A/B] [joined=A] [xid=A/B] [trace=T/S/P] [rid=N] [request]
 //! = an expected line: a span under its parent, why and how surely, its own time and what it waited, the network's time
 //! ```
 //!
@@ -109,6 +109,7 @@ fn span(words: &[&str]) -> Span {
         request_id: None,
         seqs: [0; 2],
         contexts: [0; 2],
+        joined: 0,
         x_request_ids: [String::new(), String::new()],
         trace_id: String::new(),
         span_id: String::new(),
@@ -132,6 +133,7 @@ fn set(span: &mut Span, word: &str) {
     match name {
         "seq" => span.seqs = [text().parse().unwrap(), text().parse().unwrap()],
         "ctx" => span.contexts = [context(&text()), context(&text())],
+        "joined" => span.joined = context(&text()),
         "xid" => span.x_request_ids = [text(), text()],
         "trace" => (span.trace_id, span.span_id, span.parent_span_id) = (text(), text(), text()),
         "protocol" => span.protocol = text(),

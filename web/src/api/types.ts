@@ -89,7 +89,7 @@ export interface TraceRow extends RequestRow {
   process_id_0: number;
   process_id_1: number;
 }
-export type Evidence = 'same_call' | 'span_id' | 'trace_id' | 'x_request_id' | 'same_task' | 'task_context' | 'answer_context' | 'response_context' | 'pattern';
+export type Evidence = 'same_call' | 'span_id' | 'trace_id' | 'x_request_id' | 'same_task' | 'task_context' | 'answer_context' | 'response_context' | 'joined_context' | 'pattern';
 export type TraceSpan = Omit<Whole<schema.TraceSpan>, 'row' | 'evidence' | 'critical'> & { row: TraceRow; evidence: Evidence | null; critical: [from: number, to: number][] };
 export type TracePart = schema.Part & { kind: 'own' | 'waiting' | 'network' | 'no_answer' };
 export type Trace = Omit<schema.TraceAnswer, 'spans' | 'orphans' | 'parts'> & { spans: TraceSpan[]; orphans: TraceSpan[]; parts: TracePart[] };

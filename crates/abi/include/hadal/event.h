@@ -13,6 +13,7 @@ enum hadal_event_kind {
 	HADAL_EVENT_EXIT = 7,
 	HADAL_EVENT_PAYLOAD = 8,
 	HADAL_EVENT_HANDED = 9,
+	HADAL_EVENT_JOINED = 10,
 };
 
 enum hadal_role {
@@ -201,9 +202,10 @@ struct hadal_decision {
 /*
  * In a context. SHARED: the thread works on several requests at the same time. OWN: only what works on the same request has
  * this context, whatever the thread does. NESTED: it was read by a callback of an event loop, and what is sent in it is sent
- * by that same callback. The rest is the time and the CPU's number.
+ * by that same callback. HANDED: the thread got it from another one. The rest is the time and the CPU's number.
  */
-enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_NESTED = 0x20, HADAL_CONTEXT_CPU = 0x1f };
+enum { HADAL_CONTEXT_SHARED = 0x80, HADAL_CONTEXT_OWN = 0x40, HADAL_CONTEXT_NESTED = 0x20, HADAL_CONTEXT_HANDED = 0x10,
+       HADAL_CONTEXT_CPU = 0x0f };
 
 /* What runs the code of a process, if requests are followed through it. */
 enum hadal_runtime { HADAL_RUNTIME_NONE = 0, HADAL_RUNTIME_GO = 1, HADAL_RUNTIME_PYTHON = 2, HADAL_RUNTIME_LOOP = 3,
@@ -257,6 +259,22 @@ struct hadal_tokio_layout {
 	__u32 failures;
 };
 
+/* How far requests are followed from one thread of a process to another. */
+enum hadal_thread_reach { HADAL_THREADS_COUNTED = 1, HADAL_THREADS_FOLLOWED = 2 };
+
+/*
+ * A process whose threads may hand requests to each other: how often they called others, and of these for no request that
+ * they were known to work on. What waits at an address within `locks` waits for a lock, not for work.
+ */
+struct hadal_threads {
+	__u64 locks_start;
+	__u64 locks_end;
+	__u32 reach; /* enum hadal_thread_reach */
+	__u32 calls;
+	__u32 strays;
+	__u32 reserved;
+};
+
 /* HANDED: whose work a task has in hands that sends several messages at once: contexts, in the order in which it got them. */
 struct hadal_handed_event {
 	struct hadal_header header;
@@ -266,6 +284,13 @@ struct hadal_handed_event {
 	__u32 count;
 	__u32 waited; /* a bit for each: the task waited for it, so it had nothing else in hands that it had not begun */
 	__u64 contexts[16];
+};
+
+/* JOINED: what the thread has done in `from`, the context of an answer, was done for a thread that works in `to` and waited. */
+struct hadal_joined_event {
+	struct hadal_header header;
+	__u64 from;
+	__u64 to;
 };
 
 /* Words of the stack that are compared: the return address of a callback, and what lies below it. */
@@ -297,6 +322,8 @@ _Static_assert(sizeof(struct hadal_go_layout) == 24, "hadal_go_layout");
 _Static_assert(sizeof(struct hadal_loop) == 320, "hadal_loop");
 _Static_assert(sizeof(struct hadal_python_layout) == 80, "hadal_python_layout");
 _Static_assert(sizeof(struct hadal_tokio_layout) == 40, "hadal_tokio_layout");
+_Static_assert(sizeof(struct hadal_threads) == 32, "hadal_threads");
 _Static_assert(sizeof(struct hadal_handed_event) == 176, "hadal_handed_event");
+_Static_assert(sizeof(struct hadal_joined_event) == 40, "hadal_joined_event");
 
 #endif

@@ -12,10 +12,13 @@
 enum {
 	NR_READ = 0, NR_WRITE = 1, NR_READV = 19, NR_WRITEV = 20, NR_SENDTO = 44, NR_RECVFROM = 45, NR_SENDMSG = 46,
 	NR_RECVMSG = 47, NR_SENDFILE = 40, NR_SPLICE = 275, NR_RECVMMSG = 299, NR_SENDMMSG = 307,
-	NR_URING_SETUP = 425, NR_URING_REGISTER = 427,
+	NR_URING_SETUP = 425, NR_URING_REGISTER = 427, NR_FUTEX = 202, NR_PPOLL = 271, NR_EPOLL_PWAIT = 281,
+	NR_EPOLL_PWAIT2 = 441, NR_POLL = 7, NR_SELECT = 23, NR_EPOLL_WAIT = 232,
 	USER32_CS = 0x23,
 };
 #define SYSCALL_NR(regs) ((long)READ(regs, orig_ax))
+#define IS_OLD_POLL(nr) ((nr) == NR_EPOLL_WAIT || (nr) == NR_POLL || (nr) == NR_SELECT)
+#define STACK_POINTER(regs) ((__u64)READ(regs, sp))
 #define SYSCALL_ARG1(regs) ((__u64)READ(regs, di))
 #define SYSCALL_ARG2(regs) ((__u64)READ(regs, si))
 #define SYSCALL_ARG3(regs) ((__u64)READ(regs, dx))
@@ -36,9 +39,12 @@ enum {
 enum {
 	NR_READ = 63, NR_WRITE = 64, NR_READV = 65, NR_WRITEV = 66, NR_SENDTO = 206, NR_RECVFROM = 207, NR_SENDMSG = 211,
 	NR_RECVMSG = 212, NR_SENDFILE = 71, NR_SPLICE = 76, NR_RECVMMSG = 243, NR_SENDMMSG = 269,
-	NR_URING_SETUP = 425, NR_URING_REGISTER = 427,
+	NR_URING_SETUP = 425, NR_URING_REGISTER = 427, NR_FUTEX = 98, NR_PPOLL = 73, NR_EPOLL_PWAIT = 22,
+	NR_EPOLL_PWAIT2 = 441,
 };
 #define SYSCALL_NR(regs) ((long)READ(regs, syscallno))
+#define IS_OLD_POLL(nr) 0
+#define STACK_POINTER(regs) ((__u64)READ(regs, sp))
 #define SYSCALL_ARG1(regs) ((__u64)READ(regs, orig_x0))
 #define SYSCALL_ARG2(regs) ((__u64)READ(regs, regs[1]))
 #define SYSCALL_ARG3(regs) ((__u64)READ(regs, regs[2]))

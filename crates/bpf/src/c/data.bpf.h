@@ -10,6 +10,7 @@
 #include "loop.bpf.h"
 #if HADAL_LEVEL != HADAL_LEVEL_C
 #include "python.bpf.h"
+#include "thread.bpf.h"
 #include "tokio.bpf.h"
 #endif
 
@@ -62,11 +63,13 @@ static __always_inline void meet_runtime(struct task_state *thread, __u32 pid)
 {
 	__u32 *runtime = bpf_map_lookup_elem(&runtimes, &pid);
 	struct hadal_go_layout *go = bpf_map_lookup_elem(&go_processes, &pid);
+	struct hadal_threads *threads = bpf_map_lookup_elem(&threaded_processes, &pid);
 
 	thread->runtime_generation = controls.runtime_generation;
 	thread->runtime = runtime ? *runtime : HADAL_RUNTIME_NONE;
 	thread->go.goid = go ? go->goid : 0;
 	thread->go.parent_goid = go ? go->parent_goid : 0;
+	thread->work.reach = threads ? threads->reach : 0;
 }
 
 /* The numbers of a goroutine and its maker; see struct hadal_go_layout. */
@@ -111,7 +114,7 @@ static __always_inline void thread_receives(const struct hadal_data_event *event
 	if (is_request)
 		note_request(thread);
 	/* Of several messages on their way each read may bring others, and its callback does what follows from these. */
-	if (begins || (nested && state->policy == HADAL_POLICY_WHOLE))
+	if (begins || ((nested || thread->work.reach == HADAL_THREADS_FOLLOWED) && state->policy == HADAL_POLICY_WHOLE))
 		state->context =
 			new_context(event->header.time_ns, nested | (thread->overlaps >= OVERLAP_WEIGHT ? HADAL_CONTEXT_SHARED : 0));
 	if (is_request)
@@ -160,6 +163,21 @@ APART __u64 runtime_context(struct hadal_data_event *event, struct socket_state 
 	return 0;
 }
 
+#if HADAL_LEVEL != HADAL_LEVEL_C
+/* Where threads hand requests to each other. */
+static __always_inline __u64 thread_work_context(const struct hadal_data_event *event, struct socket_state *state,
+						 struct task_state *thread, bool begins)
+{
+	__u64 pid_tid = (__u64)event->header.pid << 32 | event->header.tid;
+
+	if (event->direction == HADAL_INGRESS) {
+		thread_work_receives(thread, state, event->header.time_ns, pid_tid, begins);
+		return state->context;
+	}
+	return thread_work_sends(thread, state, thread_sends(event, state, thread), pid_tid, begins);
+}
+#endif
+
 /*
  * Evidence for tracing: a message's first receive opens a context on the thread or coroutine, later receives of the same
  * message keep it, sends carry it.
@@ -193,6 +211,10 @@ static __always_inline __u64 follow_context(struct hadal_data_event *event, stru
 		own = runtime_context(event, state, THREAD_POINTER(task), thread->runtime, begins);
 	if (own)
 		return own;
+#if HADAL_LEVEL != HADAL_LEVEL_C
+	if (is_followed && thread->work.reach)
+		return thread_work_context(event, state, thread, begins);
+#endif
 	return sends ? thread_sends(event, state, thread) : state->context;
 }
 

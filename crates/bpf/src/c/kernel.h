@@ -258,11 +258,12 @@ struct bpf_iter__task_file {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long r14, bx, r10, r8, r9, di, si, dx, ax, orig_ax, cs;
+	unsigned long r14, bx, r10, r8, r9, di, si, dx, ax, orig_ax, cs, sp;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 sp;
 	__u64 orig_x0;
 	__s32 syscallno;
 };

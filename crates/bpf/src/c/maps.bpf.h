@@ -40,6 +40,22 @@ struct socket_state {
 
 enum { NO_DIRECTION = 2 };
 
+/* What a thread works on, where requests are followed from one thread to another; see thread.bpf.h. */
+struct thread_work {
+	__u64 root; /* context of the request, 0 if none is known */
+	__u64 channel; /* where it waited when it was handed that */
+	__u64 joins_at; /* where it waited for what it had handed to others */
+	__u64 since_ns; /* when it was handed that, or has read last */
+	__u32 giver; /* the thread that handed it that */
+	__u8 reach; /* how far this process is followed */
+	__u8 source;
+	__u8 is_spent; /* it has sent in the context that it was handed */
+	__u8 is_unsure; /* what it sends may belong to something else */
+	__u8 is_unsure_root; /* so may all that it does */
+	__u8 is_loop; /* it waits for events, and may work on several requests */
+	__u8 reserved[2];
+};
+
 struct task_state {
 	__u64 context;
 	__u64 request; /* context of the last request that it read and has not answered */
@@ -53,6 +69,7 @@ struct task_state {
 	__u16 runtime; /* enum hadal_runtime */
 	__u16 is_nested; /* what it read last was read by a callback of its loop */
 	struct hadal_go_layout go;
+	struct thread_work work;
 	__u32 overlaps; /* requests that it read before it had answered others, of late */
 };
 
@@ -151,6 +168,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct hadal_tokio_layout);
 } tokio_processes SEC(".maps");
+
+/* Thread groups whose requests are followed from one thread to another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u32);
+	__type(value, struct hadal_threads);
+} threaded_processes SEC(".maps");
 
 /* Indexed by enum hadal_counter. */
 struct counts {

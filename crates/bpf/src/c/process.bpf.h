@@ -4,6 +4,9 @@
 #define HADAL_PROCESS_BPF_H
 
 #include "maps.bpf.h"
+#if HADAL_LEVEL != HADAL_LEVEL_C
+#include "thread.bpf.h"
+#endif
 
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(sched_process_exec, struct task_struct *task, int old_pid, struct linux_binprm *binary)
@@ -36,8 +39,12 @@ int BPF_PROG(sched_process_fork, struct task_struct *parent, struct task_struct 
 {
 	struct hadal_process_event event = {};
 
-	if (READ(child, pid) != READ(child, tgid))
+	if (READ(child, pid) != READ(child, tgid)) {
+#if HADAL_LEVEL != HADAL_LEVEL_C
+		inherit_work(parent, child);
+#endif
 		return 0;
+	}
 	fill_header(&event.header, HADAL_EVENT_FORK, current_task(), bpf_ktime_get_ns());
 	event.child = READ(child, tgid);
 	emit(&event, sizeof(event), HADAL_COUNTER_RING_FULL_OTHER);

@@ -62,6 +62,11 @@ pub const L7_FLOW_LOG: Table = Table {
         Column::new("response_length", Kind::U64, "Bytes of the response, body included.").unit("byte"),
         Column::new("syscall_trace_id_request", Kind::U64, "Context of the request's socket call."),
         Column::new("syscall_trace_id_response", Kind::U64, "Context of the response's socket call."),
+        Column::new(
+            "syscall_trace_id_joined",
+            Kind::U64,
+            "Context of the thread that waited for the one that read the response.",
+        ),
         Column::new("req_tcp_seq", Kind::U32, "TCP sequence number of the request's first byte."),
         Column::new("resp_tcp_seq", Kind::U32, "TCP sequence number of the response's first byte."),
         Column::new("x_request_id_0", Kind::Text, "X-Request-ID of the request."),

@@ -61,7 +61,7 @@ pub(crate) struct TraceSpan {
     /// `id` of the parent, `null` of a root.
     parent_id: Option<String>,
     /// Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `same_task`, `task_context`,
-    /// `answer_context`, `response_context` or `pattern`.
+    /// `answer_context`, `response_context`, `joined_context` or `pattern`.
     evidence: Option<&'static str>,
     /// How surely, from 0 to 1.
     confidence: Option<f64>,

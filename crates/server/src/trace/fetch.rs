@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use hadal_model::catalog::L7_FLOW_LOG;
-use hadal_model::{MessageType, ObservationPoint};
+use hadal_model::{CONTEXT_HANDED, CONTEXT_OWN, CONTEXT_SHARED, MessageType, ObservationPoint};
 use hadal_sql::quote;
 use hadal_store::Engine;
 use hadal_trace::Span;
@@ -17,7 +17,8 @@ use crate::map::fetch::{at_most, rows_with};
 const COLUMNS: &str = "log._id AS id, toUnixTimestamp64Micro(start_time) AS start_us, \
     toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, client_entity, server_entity, toString(ip_0) AS client, \
     toString(ip_1) AS server, client_port, server_port, process_id_0, process_id_1, l7_protocol_str AS protocol, request_id, \
-    req_tcp_seq, resp_tcp_seq, syscall_trace_id_request, syscall_trace_id_response, x_request_id_0, x_request_id_1, trace_id, \
+    req_tcp_seq, resp_tcp_seq, syscall_trace_id_request, syscall_trace_id_response, \
+    syscall_trace_id_joined, x_request_id_0, x_request_id_1, trace_id, \
     span_id, parent_span_id, type";
 
 /// Most rows that a process is asked for; one that does more is asked for the tree's contexts only.
@@ -44,6 +45,7 @@ struct Row {
     resp_tcp_seq: u32,
     syscall_trace_id_request: u64,
     syscall_trace_id_response: u64,
+    syscall_trace_id_joined: u64,
     x_request_id_0: String,
     x_request_id_1: String,
     trace_id: String,
@@ -68,6 +70,7 @@ impl From<Row> for Span {
             request_id: row.request_id,
             seqs: [row.req_tcp_seq, row.resp_tcp_seq],
             contexts: [row.syscall_trace_id_request, row.syscall_trace_id_response],
+            joined: row.syscall_trace_id_joined,
             x_request_ids: [row.x_request_id_0, row.x_request_id_1],
             trace_id: row.trace_id,
             span_id: row.span_id,
@@ -249,11 +252,17 @@ fn x_request_ids(all: &[String]) -> Option<String> {
     Some(format!("{} OR {}", ids("x_request_id_0", all)?, ids("x_request_id_1", all)?))
 }
 
+/// A context without what one thread knows of it and another does not.
+const CONTEXT: u64 = !(CONTEXT_SHARED | CONTEXT_OWN | CONTEXT_HANDED);
+
 /// Rows of a process that overlap a time.
 fn window(window: &Window, by_context: bool) -> String {
-    let contexts = list(window.contexts.iter().map(u64::to_string)).unwrap_or_else(|| "0".to_owned());
+    let contexts =
+        list(window.contexts.iter().map(|context| (context & CONTEXT).to_string())).unwrap_or_else(|| "0".to_owned());
     let contexts = match by_context {
-        true => format!(" AND (syscall_trace_id_request IN ({contexts}) OR syscall_trace_id_response IN ({contexts}))"),
+        true => format!(
+            " AND (bitAnd(syscall_trace_id_request, {CONTEXT}) IN ({contexts}) OR bitAnd(syscall_trace_id_response, {CONTEXT}) IN ({contexts}))"
+        ),
         false => String::new(),
     };
     format!(

@@ -522,7 +522,7 @@ impl Search {
     }
 
     /// The tree of the first row.
-    pub(crate) fn finish(self) -> Trace {
+    pub(crate) fn finish(&self) -> Trace {
         // Once: it takes a while.
         let forest = assemble(&self.spans, &HashMap::new(), Limits { patterns: true, ..self.limits });
         let tree = self.tree(&forest);

@@ -29,6 +29,7 @@ pub(super) fn end(
         request_id: None,
         seqs: [call + (1 << 24), call + (1 << 25)],
         contexts,
+        joined: 0,
         x_request_ids: [String::new(), String::new()],
         trace_id: String::new(),
         span_id: String::new(),

@@ -21,10 +21,23 @@ const BUCKETS: usize = 26;
 const KNOWN: usize = 4096;
 /// What is known of delays before any was seen: seen so often each.
 const DELAY_PRIOR: f64 = 0.2;
-/// How often a context was right and wrong before any was seen.
-const CONTEXT_PRIOR: [f64; 2] = [3.0, 1.0];
+/// How often a context was right and wrong before any was seen, by kind.
+const CONTEXT_PRIORS: [[f64; 2]; 4] = [[3.0, 1.0], [8.0, 1.0], [3.0, 1.0], [40.0, 1.0]];
 /// How often requests at the same stage kept their order and did not, before any was seen.
 const ORDER_PRIOR: [f64; 2] = [20.0, 2.0];
+
+/// Kinds of contexts, which are right more or less often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Trust {
+    /// What the task itself has read.
+    Own,
+    /// What the thread got from another one.
+    Handed,
+    /// Any of these that is not sure.
+    Shared,
+    /// What the thread works on that waited for the answer.
+    Joined,
+}
 
 /// Where a request stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,14 +94,14 @@ pub(super) struct Model {
     all: Map<u64, f64>,
     /// By whether the last thing was a read: how often each delay was seen.
     delays: [[f64; BUCKETS]; 2],
-    context: [f64; 2],
+    /// By kind of context, of what opened it and of what it was used for.
+    contexts: Map<(Trust, Step, Step), [f64; 2]>,
     order: [f64; 2],
     kinds: usize,
     /// Logarithms of what was asked for lately, each with its key.
     known: RefCell<Box<[(u64, f64)]>>,
     /// Logarithms of likelihoods of the above.
     delay_logs: [[f64; BUCKETS]; 2],
-    context_logs: [f64; 2],
     order_logs: [f64; 2],
 }
 
@@ -107,12 +120,11 @@ impl Model {
             steps: Map::default(),
             all: Map::default(),
             delays: [[DELAY_PRIOR; BUCKETS]; 2],
-            context: CONTEXT_PRIOR,
+            contexts: Map::default(),
             order: ORDER_PRIOR,
             kinds,
             known: RefCell::new(vec![(0, 0.0); KNOWN].into()),
             delay_logs: [[0.0; BUCKETS]; 2],
-            context_logs: [0.0; 2],
             order_logs: [0.0; 2],
         };
         model.finish();
@@ -131,8 +143,9 @@ impl Model {
     }
 
     /// Whether what was read last by the task belonged to the same request.
-    pub(super) fn learn_context(&mut self, is_right: bool) {
-        self.context[usize::from(!is_right)] += 1.0;
+    pub(super) fn learn_context(&mut self, of: (Trust, Step, Step), is_right: bool) {
+        let counts = self.contexts.entry(of).or_insert(CONTEXT_PRIORS[of.0 as usize]);
+        counts[usize::from(!is_right)] += 1.0;
     }
 
     /// So many others that waited with it went on in the order they came, so many did not.
@@ -149,7 +162,7 @@ impl Model {
                 *log = (count / sum / (1u64 << bucket) as f64).ln();
             }
         }
-        self.context_logs = logs(self.context);
+        self.contexts.values_mut().for_each(|counts| *counts = logs(*counts));
         self.order_logs = logs(self.order);
         self.known.borrow_mut().fill((0, 0.0));
     }
@@ -184,7 +197,8 @@ impl Model {
     }
 
     /// Logarithm of the likelihood of a context that leads to this request, or to another one of so many.
-    pub(super) fn context(&self, is_right: bool, others: usize) -> f64 {
-        if is_right { self.context_logs[0] } else { self.context_logs[1] - (others.max(1) as f64).ln() }
+    pub(super) fn context(&self, of: (Trust, Step, Step), is_right: bool, others: usize) -> f64 {
+        let [right, wrong] = self.contexts.get(&of).copied().unwrap_or(logs(CONTEXT_PRIORS[of.0 as usize]));
+        if is_right { right } else { wrong - (others.max(1) as f64).ln() }
     }
 }

@@ -3,7 +3,7 @@
 //! Calls are moved between requests, one at a time or all that follow, as often as the outcome is likely (Gibbs and
 //! Metropolis sampling). How often a call is found with a request is how sure that is.
 
-use super::model::{Model, READ, RESPOND, Stage, Step};
+use super::model::{Model, READ, RESPOND, Stage, Step, Trust};
 use super::queue::{Queues, Turn};
 
 /// Rounds over all calls: the first ones find an explanation and learn what is usual, the others say how sure it is.
@@ -14,8 +14,6 @@ const CALM: u32 = 4;
 const SELDOM: usize = 4;
 /// At first unlikely moves are made as well.
 const HOT: f64 = 4.0;
-/// The model is simpler than the world: differences count less than it says.
-const SOBER: f64 = 2.4;
 /// Requests that are tried for a call.
 const CANDIDATES: usize = 8;
 /// Logarithm of the likelihood that a call belongs to no request.
@@ -33,6 +31,9 @@ pub(super) enum Read {
     Answer(Place),
 }
 
+/// What contexts say of a message, and of what kind they are.
+pub(super) type Told = [Option<(Read, Trust)>; 2];
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Call {
     pub(super) kind: Step,
@@ -40,7 +41,8 @@ pub(super) struct Call {
     pub(super) end_us: i64,
     /// Places of start and end among all that the process did.
     pub(super) turns: [u32; 2],
-    pub(super) read: Option<Read>,
+    /// What a context says the task had read, and what one says that waited for the answer.
+    pub(super) reads: Told,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +51,7 @@ pub(super) struct Request {
     pub(super) end_us: i64,
     pub(super) turns: [u32; 2],
     /// Before the response was sent.
-    pub(super) read: Option<Read>,
+    pub(super) reads: Told,
 }
 
 /// What a process did; calls by start.
@@ -102,7 +104,7 @@ pub(super) struct Sampler<'a> {
 }
 
 impl<'a> Sampler<'a> {
-    pub(super) fn new(work: &'a Work) -> Self {
+    pub(super) fn new(work: &'a Work, by_context: bool) -> Self {
         let mut sampler = Self {
             work,
             model: Model::new(work.kinds),
@@ -114,21 +116,26 @@ impl<'a> Sampler<'a> {
             dice: Dice::new(),
         };
         for (place, call) in work.calls.iter().enumerate() {
-            if let Some(Read::Answer(read)) = call.read {
-                sampler.senders[read].push(Sender::Call(place));
+            for (read, _) in call.reads.into_iter().flatten() {
+                if let Read::Answer(read) = read {
+                    sampler.senders[read].push(Sender::Call(place));
+                }
             }
         }
         for (place, request) in work.requests.iter().enumerate() {
-            if let Some(Read::Answer(read)) = request.read {
-                sampler.senders[read].push(Sender::Response(place));
+            for (read, _) in request.reads.into_iter().flatten() {
+                if let Read::Answer(read) = read {
+                    sampler.senders[read].push(Sender::Response(place));
+                }
             }
         }
-        sampler.start();
+        sampler.start(by_context);
         sampler
     }
 
-    /// At first the request that has waited longest makes the call, if it has not made as many of the kind as most do.
-    fn start(&mut self) {
+    /// At first the request that has waited longest makes the call, if it has not made as many of the kind as most do; or that
+    /// of its context.
+    fn start(&mut self, by_context: bool) {
         let most: Vec<usize> = (0..self.work.kinds)
             .map(|kind| self.work.calls.iter().filter(|call| usize::from(call.kind) == kind).count())
             .map(|count| ((count as f64 / self.work.requests.len().max(1) as f64).round() as usize).max(1))
@@ -152,8 +159,8 @@ impl<'a> Sampler<'a> {
                 reads.max().unwrap_or(self.work.requests[**request].turns[0])
             };
             let longest = self.open[place].iter().filter(has_room).filter(ready).min_by_key(since).copied();
-            self.owner[place] =
-                longest.or_else(|| self.owner_of(call.read).filter(|owner| self.open[place].contains(owner)));
+            let told = self.told(&call.reads).filter(|owner| self.open[place].contains(owner));
+            self.owner[place] = if by_context { told.or(longest) } else { longest.or(told) };
             if let Some(owner) = self.owner[place] {
                 self.lists[owner].push(place);
             }
@@ -185,20 +192,32 @@ impl<'a> Sampler<'a> {
         self.queues.remove(&turns);
     }
 
-    fn owner_of(&self, read: Option<Read>) -> Option<Place> {
-        match read? {
+    /// The request that the surest context says.
+    fn told(&self, reads: &Told) -> Option<Place> {
+        reads.iter().rev().flatten().find_map(|(read, _)| self.owner_of(*read))
+    }
+
+    fn step_of(&self, read: Read) -> Step {
+        match read {
+            Read::Request(_) => READ,
+            Read::Answer(call) => self.work.calls[call].kind,
+        }
+    }
+
+    fn owner_of(&self, read: Read) -> Option<Place> {
+        match read {
             Read::Request(request) => Some(request),
             Read::Answer(call) => self.owner[call],
         }
     }
 
     /// For each call the request it was found with most often, and in which share of the rounds.
-    pub(super) fn run(mut self) -> Vec<Option<(Place, f64)>> {
+    pub(super) fn run(mut self, sober: f64) -> Vec<Option<(Place, f64)>> {
         let mut found: Vec<Vec<(Place, u32)>> = vec![Vec::new(); self.work.calls.len()];
         let mut calm = vec![0u32; self.work.calls.len()];
         for round in 0..SETTLING + COUNTED {
             let left = SETTLING.saturating_sub(round * 2) as f64 / SETTLING as f64;
-            let heat = SOBER + (HOT - SOBER) * left;
+            let heat = sober + (HOT - sober) * left;
             for (call, calm) in calm.iter_mut().enumerate() {
                 // What did not move for a while is tried less often.
                 if *calm < CALM || round >= SETTLING || (round + call).is_multiple_of(SELDOM) {
@@ -277,33 +296,38 @@ impl<'a> Sampler<'a> {
                 }
             });
         }
-        let mut context = |read: Option<Read>, owner: Option<Place>| {
-            if let (Some(_), Some(owner)) = (read, owner) {
-                model.learn_context(self.owner_of(read) == Some(owner));
+        let mut contexts = |reads: &Told, step: Step, owner: Option<Place>| {
+            for (read, trust) in reads.iter().flatten().filter(|_| owner.is_some()) {
+                model.learn_context((*trust, self.step_of(*read), step), self.owner_of(*read) == owner);
             }
         };
-        self.work.calls.iter().zip(&self.owner).for_each(|(call, owner)| context(call.read, *owner));
-        self.work.requests.iter().enumerate().for_each(|(place, request)| context(request.read, Some(place)));
+        let owners = self.work.calls.iter().zip(&self.owner);
+        owners.for_each(|(call, owner)| contexts(&call.reads, call.kind, *owner));
+        let requests = self.work.requests.iter().enumerate();
+        requests.for_each(|(place, request)| contexts(&request.reads, RESPOND, Some(place)));
         model.finish();
         self.model = model;
     }
 
     /// Likelihood of the contexts that moving these calls changes.
     fn contexts(&self, calls: &[Place]) -> f64 {
-        let of_call = |call: Place| self.context(self.work.calls[call].read, self.owner[call], self.open[call].len());
+        let of_call = |call: Place| {
+            let Call { reads, kind, .. } = &self.work.calls[call];
+            self.context(reads, *kind, self.owner[call], self.open[call].len())
+        };
         let of_sender = |sender: &Sender| match *sender {
             Sender::Call(call) if calls.contains(&call) => 0.0,
             Sender::Call(call) => of_call(call),
-            Sender::Response(request) => self.context(self.work.requests[request].read, Some(request), 2),
+            Sender::Response(request) => self.context(&self.work.requests[request].reads, RESPOND, Some(request), 2),
         };
         calls.iter().map(|call| of_call(*call) + self.senders[*call].iter().map(of_sender).sum::<f64>()).sum()
     }
 
-    fn context(&self, read: Option<Read>, owner: Option<Place>, others: usize) -> f64 {
-        match (read, owner) {
-            (Some(_), Some(owner)) => self.model.context(self.owner_of(read) == Some(owner), others),
-            _ => 0.0,
-        }
+    fn context(&self, reads: &Told, step: Step, owner: Option<Place>, others: usize) -> f64 {
+        let of = |(read, trust): &(Read, Trust)| {
+            self.model.context((*trust, self.step_of(*read), step), self.owner_of(*read) == owner, others)
+        };
+        reads.iter().flatten().filter(|_| owner.is_some()).map(of).sum()
     }
 
     /// Requests that are worth a try: whose task had read last, and those where something happened last.
@@ -320,8 +344,9 @@ impl<'a> Sampler<'a> {
         open.sort_unstable_by(|one, other| other.cmp(one));
         open.truncate(CANDIDATES);
         let mut all: Vec<Option<Place>> = open.into_iter().map(|(_, request)| Some(request)).collect();
-        let read = self.owner_of(own.read).filter(|owner| self.open[call].contains(owner));
-        for extra in [self.owner[call], read, None] {
+        let told = |told: Option<(Read, Trust)>| told.and_then(|(read, _)| self.owner_of(read));
+        let [read, joined] = own.reads.map(|read| told(read).filter(|owner| self.open[call].contains(owner)));
+        for extra in [self.owner[call], read, joined, None] {
             if !all.contains(&extra) {
                 all.push(extra);
             }

@@ -69,6 +69,7 @@ impl Loop {
             request_id: None,
             seqs: [id as u32 * 10, id as u32 * 10],
             contexts,
+            joined: 0,
             x_request_ids: [String::new(), String::new()],
             trace_id: String::new(),
             span_id: String::new(),

@@ -35,6 +35,8 @@ export function evidenceOf(call: Call): string {
     }
     case 'response_context':
       return `The task that read this answer went on to answer the request ${gap(endOf(head), endOf(request))} later.`;
+    case 'joined_context':
+      return 'The thread that read this answer woke one that had waited for it and works on the request.';
     case 'pattern':
       return 'Of all that the program did at that time, this fits best what is usual in it, and the tasks say the same.';
     case 'span_id':
