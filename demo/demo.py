@@ -118,9 +118,12 @@ class Demo:
         if program.returncode != 0:
             raise RuntimeError(f"{name} ended with code {program.returncode}")
 
-    def wait_for(self, name, port, is_ready):
-        """Waits until the program that was started last is ready."""
-        _, program = self.programs[-1]
+    def start_listening(self, name, port, command, is_ready=None, **kwargs):
+        """A program that takes its port as an argument; unless `is_ready` tells, it is ready when it listens."""
+        if listens(port):
+            raise RuntimeError(f"port {port} for {name} is in use")
+        program = self.start(name, command, **{"stdout": subprocess.DEVNULL, **kwargs})
+        is_ready = is_ready or (lambda: listens(port))
         deadline = time.monotonic() + START_WITHIN_S
         while not is_ready():
             if program.poll() is not None or time.monotonic() > deadline:
@@ -129,13 +132,6 @@ class Demo:
                 raise Stopped
         self.ports[name] = port
 
-    def start_listening(self, name, port, command):
-        """A program that takes its port as an argument and says nothing when it is ready."""
-        if listens(port):
-            raise RuntimeError(f"port {port} for {name} is in use")
-        self.start(name, command, stdout=subprocess.DEVNULL)
-        self.wait_for(name, port, lambda: listens(port))
-
     def start_postgresql(self, port):
         """A server of its own with the prices in it; nobody connects to put them there."""
         server = postgresql.PostgreSQL(self.work)
@@ -143,12 +139,9 @@ class Demo:
         with tempfile.TemporaryFile() as statements:
             statements.write(postgresql.PRICES.encode())
             statements.seek(0)
-            self.run("postgres", server.fill(), stdin=statements, stdout=subprocess.DEVNULL, **server.process)
-        if listens(port):
-            raise RuntimeError(f"port {port} for postgres is in use")
+            self.run("postgres --single", server.fill(), stdin=statements, stdout=subprocess.DEVNULL, **server.process)
         with open(server.log, "wb") as log:
-            self.start("postgres", server.serve(port), stdout=log, stderr=log, **server.process)
-        self.wait_for("postgres", port, server.is_ready)
+            self.start_listening("postgres", port, server.serve(port), server.is_ready, stdout=log, stderr=log, **server.process)
 
     def start_script(self, name, *arguments):
         """A Python service."""
@@ -170,7 +163,7 @@ class Demo:
         """The binary of prices; each version of its sources has a folder of its own."""
         sources = pathlib.Path(HERE, "prices")
         digest = hashlib.sha256()
-        for path in sorted(sources.iterdir()):
+        for path in sorted(sources.glob("*.*")):
             digest.update(path.name.encode() + path.read_bytes())
         binary = CACHE / "demo" / digest.hexdigest()[:16] / "prices"
         if not binary.exists():

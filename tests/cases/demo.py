@@ -39,7 +39,7 @@ def test_end(t):
         check(len(pids) >= 10, f"only {len(pids)} processes")
         demo.process.send_signal(number)
         check_gone(demo, pids, 0)
-    for delay in (0.05, 0.2, 0.4):
+    for delay in (0.05, 0.2, 0.4, 0.8, 1.2):
         demo = t.demo("--rate", "50")
         time.sleep(delay)
         pids = descendants(demo.pid)
