@@ -59,6 +59,11 @@ need_tool() {
     command -v "$1" >/dev/null || fail "$1 is missing: $2"
 }
 
+# Debian's Go is enough for the demo; the tests follow goroutines further than that one tells.
+need_newer_go() {
+    go version 2>/dev/null | grep -qE ' go1\.(2[2-9]|[3-9][0-9])' || fail "the tests need Go 1.22 or newer: install it"
+}
+
 install_chdb() {
     local folder=$cache/libchdb-$chdb_version
     [ -e "$folder/libchdb.so" ] && return
@@ -109,6 +114,7 @@ demo)
     build_demo
     ;;
 test)
+    need_newer_go
     install_packages "${build_packages[@]}" "${test_packages[@]}"
     build_demo
     install_kernels
