@@ -1,13 +1,16 @@
 #!/usr/bin/python3
-"""A small shop on this host, to have something to look at: load.py → nginx → shop.py → stock.py → redis-server.
+"""A small shop on this host, to have something to look at: load.py → nginx → shop.py → stock.py → redis-server, and from
+shop.py → prices → postgres.
 
 `demo.py up` runs it in the foreground until Ctrl-C. With --requests N it makes N requests, prints as JSON what each program
-counted itself, and ends.
+counted itself, and ends. `demo.py build` builds what is not a script: prices, a Go program.
 """
 
 import argparse
+import hashlib
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -18,12 +21,17 @@ import tempfile
 import threading
 import time
 
+import postgresql
 import service
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
+CACHE = pathlib.Path(os.environ.get("HADAL_CACHE") or "~/.cache/hadal").expanduser()
+INSTALL = "install nginx, redis-server, postgresql, python3-redis and Go 1.19 or newer"
 START_WITHIN_S = 15
 END_WITHIN_S = 10
+# These would otherwise drop or wait for their clients.
+END_BY = {"nginx": signal.SIGQUIT, "postgres": signal.SIGINT}
 
 NGINX_CONFIG = """\
 daemon off;
@@ -92,31 +100,56 @@ class Demo:
         """Starts a program in a session of its own: the terminal's Ctrl-C reaches only this one, which ends them in order."""
         if self.stop.is_set():
             raise Stopped
+        usual = {"start_new_session": True, "preexec_fn": service.end_with_parent, "stdin": subprocess.DEVNULL}
         try:
-            program = subprocess.Popen(
-                command, start_new_session=True, preexec_fn=service.end_with_parent, stdin=subprocess.DEVNULL, **kwargs
-            )
+            program = subprocess.Popen(command, **{**usual, **kwargs})
         except FileNotFoundError:
-            raise RuntimeError(f"there is no {command[0]}: install nginx, redis-server and python3-redis") from None
+            raise RuntimeError(f"there is no {command[0]}: {INSTALL}") from None
         self.programs.append((name, program))
         return program
 
-    def start_listening(self, name, port, command):
-        """A program that takes its port as an argument and says nothing when it is ready."""
+    def run(self, name, command, **kwargs):
+        """Runs a program to its end."""
+        program = self.start(name, command, **kwargs)
+        while program.poll() is None:
+            if self.stop.wait(0.02):
+                raise Stopped
+        self.programs.pop()
+        if program.returncode != 0:
+            raise RuntimeError(f"{name} ended with code {program.returncode}")
+
+    def start_listening(self, name, port, command, is_ready=None, **kwargs):
+        """A program that takes its port as an argument; unless `is_ready` tells, it is ready when it listens."""
         if listens(port):
             raise RuntimeError(f"port {port} for {name} is in use")
-        program = self.start(name, command, stdout=subprocess.DEVNULL)
+        program = self.start(name, command, **{"stdout": subprocess.DEVNULL, **kwargs})
+        is_ready = is_ready or (lambda: listens(port))
         deadline = time.monotonic() + START_WITHIN_S
-        while not listens(port):
+        while not is_ready():
             if program.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} does not listen on port {port}")
             if self.stop.wait(0.02):
                 raise Stopped
         self.ports[name] = port
 
-    def start_service(self, name, *arguments):
-        """A Python service; it says its port on the first line."""
-        command = [PYTHON, f"{HERE}/{name}", "--ledger", self.ledger(name), *map(str, arguments)]
+    def start_postgresql(self, port):
+        """A server of its own with the prices in it; nobody connects to put them there."""
+        server = postgresql.PostgreSQL(self.work)
+        self.run("initdb", server.create(), stdout=subprocess.DEVNULL, **server.process)
+        with tempfile.TemporaryFile() as statements:
+            statements.write(postgresql.PRICES.encode())
+            statements.seek(0)
+            self.run("postgres --single", server.fill(), stdin=statements, stdout=subprocess.DEVNULL, **server.process)
+        with open(server.log, "wb") as log:
+            self.start_listening("postgres", port, server.serve(port), server.is_ready, stdout=log, stderr=log, **server.process)
+
+    def start_script(self, name, *arguments):
+        """A Python service."""
+        self.start_service(name, [PYTHON, f"{HERE}/{name}"], *arguments)
+
+    def start_service(self, name, command, *arguments):
+        """A service; it says its port on the first line."""
+        command = [*command, "--ledger", self.ledger(name), *map(str, arguments)]
         program = self.start(name, command, stdout=subprocess.PIPE, text=True)
         line = program.stdout.readline()
         if not line:
@@ -126,14 +159,34 @@ class Demo:
     def ledger(self, name):
         return f"{self.work}/{name}.json"
 
+    def build(self):
+        """The binary of prices; each version of its sources has a folder of its own."""
+        sources = pathlib.Path(HERE, "prices")
+        digest = hashlib.sha256()
+        for path in sorted(sources.glob("*.*")):
+            digest.update(path.name.encode() + path.read_bytes())
+        binary = CACHE / "demo" / digest.hexdigest()[:16] / "prices"
+        if not binary.exists():
+            print("demo.py: building prices", file=sys.stderr, flush=True)
+            binary.parent.mkdir(parents=True, exist_ok=True)
+            part = binary.with_name(f"prices.{os.getpid()}")
+            environment = {**os.environ, "CGO_ENABLED": "0"}
+            self.run("go", ["go", "build", "-buildvcs=false", "-o", str(part), "."], cwd=sources, env=environment)
+            part.rename(binary)
+        return str(binary)
+
     def up(self):
         """Starts the back first."""
         options = self.options
+        prices = self.build()
         redis_port = options.redis_port or free_port()
         redis = f"redis-server --port {redis_port} --bind 127.0.0.1 --dir {self.work} --appendonly no --save".split()
         self.start_listening("redis-server", redis_port, [*redis, ""])
-        self.start_service("stock.py", "--port", options.stock_port, "--redis", redis_port)
-        self.start_service("shop.py", "--port", options.shop_port, "--stock", self.ports["stock.py"])
+        self.start_postgresql(options.postgres_port or free_port())
+        self.start_script("stock.py", "--port", options.stock_port, "--redis", redis_port)
+        self.start_service("prices", [prices], "--port", options.prices_port, "--postgres", self.ports["postgres"])
+        behind = ("--stock", self.ports["stock.py"], "--prices", self.ports["prices"])
+        self.start_script("shop.py", "--port", options.shop_port, *behind)
         self.start_nginx(options.nginx_port or free_port())
         load = (
             f"--ledger {self.ledger('load.py')} --latencies {self.work}/latencies.json --port {self.ports['nginx']} "
@@ -165,7 +218,7 @@ class Demo:
         """Ends what was started, the front first, so that nobody is left without a peer."""
         while self.programs:
             name, program = self.programs.pop()
-            program.send_signal(signal.SIGQUIT if name == "nginx" else signal.SIGTERM)
+            program.send_signal(END_BY.get(name, signal.SIGTERM))
             try:
                 program.wait(END_WITHIN_S)
             except subprocess.TimeoutExpired:
@@ -175,7 +228,7 @@ class Demo:
     def counted(self):
         """What each program counted, by edge and side."""
         edges = {}
-        for name in ("load.py", "shop.py", "stock.py"):
+        for name in ("load.py", "shop.py", "stock.py", "prices"):
             with open(self.ledger(name), encoding="utf-8") as file:
                 for edge, counts in json.load(file).items():
                     edges.setdefault(edge, {})[name] = counts
@@ -207,7 +260,7 @@ def agreed(edge, by):
     totals = {"requests": 0, "client_errors": 0, "server_errors": 0}
     for status, count in first["status"].items():
         totals["requests"] += count
-        # Redis knows OK and words such as WRONGTYPE, which blame the client.
+        # Redis and PostgreSQL know OK and words such as WRONGTYPE, which blame the client.
         totals["client_errors"] += count if re.match("4|(?!OK$)[A-Z]", status) else 0
         totals["server_errors"] += count if status.startswith("5") else 0
     return {**totals, **first}
@@ -215,14 +268,35 @@ def agreed(edge, by):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    up = parser.add_subparsers(required=True, metavar="up").add_parser("up", help="run the demo in the foreground")
+    commands = parser.add_subparsers(required=True, metavar="up|build")
+    commands.add_parser("build", help="build prices, which up does too if need be").set_defaults(run=build)
+    up = commands.add_parser("up", help="run the demo in the foreground")
+    up.set_defaults(run=run)
     up.add_argument("--rate", type=float, default=20, help="requests per second (default 20)")
     up.add_argument("--requests", type=int, default=0, help="end after so many and print the ledger")
     up.add_argument("--connections", type=int, default=4, help="connections of the load (default 4)")
     up.add_argument("--seed", type=int, default=1, help="choice of requests (default 1)")
-    for name in ("nginx", "shop", "stock", "redis"):
+    for name in ("nginx", "shop", "stock", "redis", "prices", "postgres"):
         up.add_argument(f"--{name}-port", type=int, default=0, help=f"port of {name}; free if absent")
     return parser.parse_args()
+
+
+def build(demo):
+    """`demo.py build`"""
+    demo.build()
+
+
+def run(demo):
+    """`demo.py up`"""
+    options = demo.options
+    demo.up()
+    chain = lambda *names: " → ".join(f"{name} :{demo.ports[name]}" for name in names)
+    links = f"load.py → {chain('nginx', 'shop.py', 'stock.py', 'redis-server')}; shop.py → {chain('prices', 'postgres')}"
+    print(f"{links}; {options.rate:g} requests/s", file=sys.stderr, flush=True)
+    demo.follow()
+    demo.down()
+    if options.requests and not demo.stop.is_set():
+        print(json.dumps(demo.report(), ensure_ascii=False), flush=True)
 
 
 def main():
@@ -232,13 +306,7 @@ def main():
     signal.signal(signal.SIGINT, lambda *_: stop.set())
     demo = Demo(options, stop)
     try:
-        demo.up()
-        chain = " → ".join(f"{name} :{demo.ports[name]}" for name in ("nginx", "shop.py", "stock.py", "redis-server"))
-        print(f"load.py → {chain}, {options.rate:g} requests/s", file=sys.stderr, flush=True)
-        demo.follow()
-        demo.down()
-        if options.requests and not stop.is_set():
-            print(json.dumps(demo.report(), ensure_ascii=False), flush=True)
+        options.run(demo)
     except Stopped:
         pass
     except RuntimeError as error:

@@ -15,9 +15,9 @@ import threading
 PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent():
+def end_with_parent(by=signal.SIGTERM):
     """Asks the kernel to end this process when the one that started it ends."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
 
 
 class Ledger:
@@ -55,6 +55,7 @@ class Client:
 
     def __init__(self, port, edge, ledger):
         self._port, self._edge, self._ledger = port, edge, ledger
+        self.name = edge.split(" → ")[1]
         self._threads = threading.local()
 
     def request(self, method, path, body=None, headers=None):

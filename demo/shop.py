@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""The shop: what visitors see. Knows items and carts only through the stock service."""
+"""The shop: what visitors see. Knows items, carts and prices only through the services behind it."""
 
 import json
 
@@ -15,21 +15,23 @@ class Shop(Handler):
     ledger = Ledger()
     edge = "nginx → shop.py"
     stock = None
+    prices = None
 
-    def ask(self, method, path, body=None):
-        """An answer of the stock service; its failures are ours, as a gateway's."""
+    def ask(self, other, method, path, body=None):
+        """An answer of a service behind; its failures are ours, as a gateway's."""
         headers = {"X-Request-ID": self.headers.get("X-Request-ID", "")}
-        status, _, content = self.stock.request(method, path, body, headers)
+        status, _, content = other.request(method, path, body, headers)
         if status >= 500:
-            raise Failure(502, f"the stock service answered {status}")
+            raise Failure(502, f"{other.name} answered {status}")
         return json.loads(content)
 
 
 def item(shop, number):
-    """An item with what is left of it; numbers beyond the catalogue do not exist."""
+    """An item with what is left of it and its price, if it has one; numbers beyond the catalogue do not exist."""
     if int(number) >= KNOWN_ITEMS:
         raise Failure(404, "no such item")
-    return {"item": int(number), "left": shop.ask("GET", f"/stock/{number}")["left"]}
+    left = shop.ask(shop.stock, "GET", f"/stock/{number}")["left"]
+    return {"item": int(number), "left": left, "cents": shop.ask(shop.prices, "GET", f"/price/{number}").get("cents")}
 
 
 def search(_shop):
@@ -39,26 +41,26 @@ def search(_shop):
 
 def cart(shop, number):
     """What lies in a cart."""
-    return shop.ask("GET", f"/cart/{number}")
+    return shop.ask(shop.stock, "GET", f"/cart/{number}")
 
 
 def add(shop, number):
     """Puts an item into a cart; 400 without one."""
     if not shop.body:
         raise Failure(400, "say which item")
-    return shop.ask("POST", f"/cart/{number}/items", shop.body)
+    return shop.ask(shop.stock, "POST", f"/cart/{number}/items", shop.body)
 
 
 def checkout(shop, number):
     """Two calls behind one request."""
-    content = shop.ask("GET", f"/cart/{number}")
-    done = shop.ask("POST", f"/cart/{number}/checkout")
+    content = shop.ask(shop.stock, "GET", f"/cart/{number}")
+    done = shop.ask(shop.stock, "POST", f"/cart/{number}/checkout")
     return {"cart": content, "done": done}
 
 
 def report(shop, day):
     """Slow, because stock is."""
-    return shop.ask("GET", f"/report/{day}")
+    return shop.ask(shop.stock, "GET", f"/report/{day}")
 
 
 Shop.routes = [
@@ -74,8 +76,10 @@ Shop.routes = [
 def main():
     parser = service.arguments(__doc__)
     parser.add_argument("--stock", type=int, required=True, help="port of the stock service")
+    parser.add_argument("--prices", type=int, required=True, help="port of the prices service")
     options = parser.parse_args()
     Shop.stock = service.Client(options.stock, "shop.py → stock.py", Shop.ledger)
+    Shop.prices = service.Client(options.prices, "shop.py → prices", Shop.ledger)
     service.serve(Shop, options)
 
 

@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build_packages=(clang libelf-dev zlib1g-dev pkg-config gcc make)
-demo_packages=(nginx-light redis-server python3 python3-redis)
-test_packages=(nginx-light redis-server postgresql python3 python3-redis python3-psycopg python3-asyncpg bind9 bind9-dnsutils
-    python3-dnspython python3-gevent php8.2-fpm chromium curl wrk iproute2 binutils qemu-system-x86)
+demo_packages=(nginx-light redis-server postgresql python3 python3-redis golang-go)
+test_packages=("${demo_packages[@]}" python3-psycopg python3-asyncpg bind9 bind9-dnsutils python3-dnspython python3-gevent
+    php8.2-fpm chromium curl wrk iproute2 binutils qemu-system-x86)
 # What the services of bench/truth are built with and run in, beside Node, Go and Rust.
 truth_packages=(nginx-light redis-server postgresql python3-venv php8.2-fpm php8.2-curl php8.2-redis php8.2-pgsql g++ libcurl4-openssl-dev
     libhiredis-dev libpq-dev openjdk-17-jdk-headless maven)
@@ -20,10 +20,12 @@ cache=${HADAL_CACHE:-$HOME/.cache/hadal}
 say() { printf 'setup: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-# nginx may be there in another flavour.
+# nginx may be there in another flavour, others from elsewhere.
 provides() {
     case $1 in
     nginx-light) command -v nginx >/dev/null ;;
+    golang-go) command -v go >/dev/null ;;
+    postgresql) command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null ;;
     binutils) command -v strip >/dev/null ;;
     qemu-system-x86) command -v qemu-system-x86_64 >/dev/null ;;
     *) dpkg -s "$1" >/dev/null 2>&1 || command -v "$1" >/dev/null ;;
@@ -55,6 +57,11 @@ install_packages() {
 
 need_tool() {
     command -v "$1" >/dev/null || fail "$1 is missing: $2"
+}
+
+# Debian's Go is enough for the demo; the tests follow goroutines further than that one tells.
+need_newer_go() {
+    go version 2>/dev/null | grep -qE ' go1\.(2[2-9]|[3-9][0-9])' || fail "the tests need Go 1.22 or newer: install it"
 }
 
 install_chdb() {
@@ -95,11 +102,21 @@ install_kernels() {
     rm -rf "$work"
 }
 
+# What the demo runs that is not a script; needs its packages.
+build_demo() {
+    HADAL_CACHE=$cache /usr/bin/python3 demo/demo.py build || fail "the demo's Go service could not be built"
+}
+
 case ${1:-build} in
 build) install_packages "${build_packages[@]}" ;;
-demo) install_packages "${build_packages[@]}" "${demo_packages[@]}" ;;
+demo)
+    install_packages "${build_packages[@]}" "${demo_packages[@]}"
+    build_demo
+    ;;
 test)
+    need_newer_go
     install_packages "${build_packages[@]}" "${test_packages[@]}"
+    build_demo
     install_kernels
     ;;
 truth)

@@ -285,7 +285,7 @@ class Test:
     def endless_demo(self, rate):
         """Runs the demo until the test ends; the SQL condition for its own traffic."""
         demo = self.demo("--rate", rate)
-        line = wait_for("the demo runs", lambda: re.search(r"^load\.py → .*", demo.output(), re.MULTILINE), 20)[0]
+        line = wait_for("the demo runs", lambda: re.search(r"^load\.py → .*", demo.output(), re.MULTILINE), 40)[0]
         ports = re.findall(r" :(\d+)", line)
         return f"server_port IN ({', '.join(ports)})"
 

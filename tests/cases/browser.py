@@ -6,7 +6,7 @@ import re
 
 from harness import ROOT, check, equal, wait_for
 
-EDGES = [["nginx", "shop.py"], ["shop.py", "stock.py"], ["stock.py", "redis-server"]]
+EDGES = [["nginx", "shop.py"], ["shop.py", "stock.py"], ["stock.py", "redis-server"], ["shop.py", "prices"], ["prices", "postgres"]]
 SCREENSHOTS = ROOT / "target/screenshots"
 
 

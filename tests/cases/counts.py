@@ -5,9 +5,13 @@ import time
 
 from harness import ROOT, check, children_of, equal, free_port, own, settle, wait_for
 
-EDGES = ["load.py → nginx", "nginx → shop.py", "shop.py → stock.py", "stock.py → redis-server"]
+EDGES = [
+    "load.py → nginx", "nginx → shop.py", "shop.py → stock.py", "stock.py → redis-server", "shop.py → prices", "prices → postgres"
+]
 COUNTS = ["requests", "client_errors", "server_errors"]
 METRICS = "sum(request) AS requests, sum(client_error) AS client_errors, sum(server_error) AS server_errors"
+# As the demo's ledger has it.
+SQLSTATE = "if(response_exception = '', 'OK', concat('SQLSTATE ', substring(response_exception, 1, 5)))"
 NAMES = "concat(process_name_0, ' → ', process_name_1) AS edge, observation_point AS point"
 
 
@@ -70,8 +74,9 @@ def check_map(hadal, begin, ledger, wanted):
         equal(edges[name]["timeouts"], 0, f"timeouts of {name}")
     nodes = {node["name"]: node for node in answer["nodes"]}
     equal(nodes["stock.py"]["requests"], wanted[EDGES[2]]["requests"], "requests of the node stock.py")
-    kinds = {name: nodes[name]["kind"] for name in ("load.py", "nginx", "redis-server")}
-    equal(kinds, {"load.py": "client", "nginx": "proxy", "redis-server": "store"}, "kinds of nodes")
+    kinds = {name: nodes[name]["kind"] for name in ("load.py", "nginx", "redis-server", "postgres")}
+    wanted_kinds = {"load.py": "client", "nginx": "proxy", "redis-server": "store", "postgres": "store"}
+    equal(kinds, wanted_kinds, "kinds of nodes")
 
 
 def check_details(hadal, mine, ledger):
@@ -82,18 +87,20 @@ def check_details(hadal, mine, ledger):
         rows = hadal.sql(f"SELECT endpoint, count() AS n FROM l7_flow_log WHERE {where} GROUP BY endpoint")
         equal({row["endpoint"]: row["n"] for row in rows}, counts["endpoints"], f"endpoints of {edge}")
         if server != "redis-server":
-            rows = hadal.sql(f"SELECT toString(response_code) AS code, count() AS n FROM l7_flow_log WHERE {where} GROUP BY code")
+            code = SQLSTATE if server == "postgres" else "toString(response_code)"
+            rows = hadal.sql(f"SELECT {code} AS code, count() AS n FROM l7_flow_log WHERE {where} GROUP BY code")
             equal({row["code"]: row["n"] for row in rows}, counts["status"], f"codes of {edge}")
     odd = hadal.sql(
         f"SELECT process_name_1, type, response_duration, process_id_0, process_id_1 FROM l7_flow_log WHERE {mine} AND "
         "(type != 'session' OR process_id_0 = 0 OR process_id_1 = 0 OR start_time > end_time OR response_duration > 5000000) LIMIT 3"
     )
     equal(odd, [], "rows without a response, without a process or with a strange time")
-    unjoined = hadal.value(
-        f"SELECT count() FROM l7_flow_log WHERE server_port = {ledger['ports']['stock.py']} AND x_request_id_0 NOT IN "
-        f"(SELECT x_request_id_0 FROM l7_flow_log WHERE server_port = {ledger['ports']['shop.py']} AND x_request_id_0 != '')"
-    )
-    equal(unjoined, 0, "requests of stock.py whose X-Request-ID shop.py never had")
+    for server in ("stock.py", "prices"):
+        unjoined = hadal.value(
+            f"SELECT count() FROM l7_flow_log WHERE server_port = {ledger['ports'][server]} AND x_request_id_0 NOT IN "
+            f"(SELECT x_request_id_0 FROM l7_flow_log WHERE server_port = {ledger['ports']['shop.py']} AND x_request_id_0 != '')"
+        )
+        equal(unjoined, 0, f"requests of {server} whose X-Request-ID shop.py never had")
 
 
 def static_nginx(t):

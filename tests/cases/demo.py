@@ -34,12 +34,12 @@ def check_gone(demo, pids, code):
 def test_end(t):
     for number in (signal.SIGINT, signal.SIGTERM):
         demo = t.demo("--rate", "50")
-        wait_for("the demo runs", lambda: "requests/s" in demo.output(), 20)
+        wait_for("the demo runs", lambda: "requests/s" in demo.output(), 40)
         pids = descendants(demo.pid)
-        check(len(pids) >= 7, f"only {len(pids)} processes")
+        check(len(pids) >= 10, f"only {len(pids)} processes")
         demo.process.send_signal(number)
         check_gone(demo, pids, 0)
-    for delay in (0.05, 0.2, 0.4):
+    for delay in (0.05, 0.2, 0.4, 0.8, 1.2):
         demo = t.demo("--rate", "50")
         time.sleep(delay)
         pids = descendants(demo.pid)
@@ -54,7 +54,7 @@ def test_end(t):
 def test_killed(t):
     """Even when it cannot clean up, its programs end."""
     demo = t.demo("--rate", "50")
-    wait_for("the demo runs", lambda: "requests/s" in demo.output(), 20)
+    wait_for("the demo runs", lambda: "requests/s" in demo.output(), 40)
     pids = descendants(demo.pid)
     os.kill(demo.pid, signal.SIGKILL)
     wait_for("its programs end", lambda: not any(map(is_alive, pids)), 10)
@@ -63,7 +63,7 @@ def test_killed(t):
 def test_port_in_use(t):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        for name in ("--shop-port", "--stock-port", "--redis-port"):
+        for name in ("--shop-port", "--stock-port", "--redis-port", "--prices-port", "--postgres-port"):
             demo = t.demo(name, port)
             equal(demo.wait(30), 1, f"exit code with {name} in use")
             check("demo.py: " in demo.output(), f"it says {demo.output()[-400:]}")

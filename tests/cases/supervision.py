@@ -9,6 +9,7 @@ import signal
 import stat
 import time
 
+from cases.counts import EDGES
 from harness import Failed, check, children_of, equal, is_alive, own, settle, wait_for
 
 END_WITHIN_S = 10
@@ -52,8 +53,8 @@ def test_restarts(t):
         check(hadal.running_agents(), "no agent runs")
     edges = hadal.get("/v1/map", **{"from": time.time() - 5, "to": time.time()})["edges"]
     names = {(edge["client"], edge["server"]) for edge in edges}
-    for pair in (("load.py", "nginx"), ("nginx", "shop.py"), ("shop.py", "stock.py"), ("stock.py", "redis-server")):
-        check(pair in names, f"{pair} is not on the map after the restarts, only {sorted(names)}")
+    for pair in (edge.split(" → ") for edge in EDGES):
+        check(tuple(pair) in names, f"{pair} is not on the map after the restarts, only {sorted(names)}")
     check_no_crash(hadal)
 
 

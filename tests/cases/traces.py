@@ -120,14 +120,18 @@ def check_tool(hadal, row):
     equal(hadal.request("GET", "/v1/trace/x").status, 400, "status of what is no id")
 
 
-# What stock.py asks Redis behind each of the requests below; ? stands for the request's own number, and for hidden values.
+# What is asked of Redis and of PostgreSQL behind each of the requests below; ? stands for the request's own number, and for hidden
+# values.
+PRICE = "SELECT cents / pieces FROM price WHERE item = $1"
 COMMANDS = {
-    "/item/?": ["GET stock:?", "SET stock:? ?"],
+    "/item/?": ["GET stock:?", PRICE, "SET stock:? ?"],
     "/cart/?": ["HGETALL cart:?"],
     "/cart/?/checkout": ["HGETALL cart:?", "MULTI", "INCRBY orders ?", "DEL cart:?", "EXEC"],
     "/search": [],
     "/": [],
 }
+# The servers on the way to each of the stores.
+PATHS = {"redis-server": ["nginx", "shop.py", "stock.py", "redis-server"], "postgres": ["nginx", "shop.py", "prices", "postgres"]}
 
 
 def ask(port, requests):
@@ -160,18 +164,17 @@ def test_concurrent(t):
     for row in asked[::2]:
         number = "".join(filter(str.isdigit, row["request_resource"]))
         tree = trace(hadal, row)
-        commands = [command.replace(number, "?") for command in tree.calls_of("redis-server")]
-        # What the library says of itself on a new connection.
-        commands = [command for command in commands if not command.startswith("CLIENT ")]
+        commands = [command.replace(number, "?") for command in tree.calls_of("redis-server") + tree.calls_of("postgres")]
+        # What libraries say of themselves on a new connection, and its start.
+        commands = [command for command in commands if not command.startswith("CLIENT ") and command != "postgres"]
         equal(sorted(commands), sorted(COMMANDS[pattern[row["request_resource"]]]), f"commands of {row['request_resource']}")
         of_http = {span for span in tree.ids if tree.row(span)["l7_protocol_str"] == "HTTP1"}
         equal(of_http, carrying(hadal, ports, row["x_request_id_1"]), f"HTTP calls of {row['request_resource']}")
-        of_redis = tree.ids - of_http
-        check(not of_redis & commands_seen, "a command is in two traces")
-        commands_seen |= of_redis
-        for span in of_redis:
-            server_path = ["nginx", "shop.py", "stock.py", "redis-server"]
-            steps = paths(server_path)[: 8 if tree.row(span)["observation_point"] == "s-p" else 7]
+        of_stores = tree.ids - of_http
+        check(not of_stores & commands_seen, "a command is in two traces")
+        commands_seen |= of_stores
+        for span in of_stores:
+            steps = paths(PATHS[tree.row(span)["server"]])[: 8 if tree.row(span)["observation_point"] == "s-p" else 7]
             equal(tree.path(span), steps, f"path of {tree.row(span)['request_resource']}")
 
 

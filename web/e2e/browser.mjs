@@ -7,7 +7,10 @@
 //   HADAL_WAIT_SECONDS    how long the links may take to appear, 60 unless given
 import { assert, BASE, checker, launch, layoutFaults, openPage, settled, shot, SIZES, THEMES } from './lib.mjs';
 
-const EDGES = JSON.parse(process.env.HADAL_EXPECT_EDGES ?? '[["nginx","shop.py"],["shop.py","stock.py"],["stock.py","redis-server"]]');
+const EDGES = JSON.parse(
+  process.env.HADAL_EXPECT_EDGES ??
+    '[["nginx","shop.py"],["shop.py","stock.py"],["stock.py","redis-server"],["shop.py","prices"],["prices","postgres"]]',
+);
 const WAIT_MS = Number(process.env.HADAL_WAIT_SECONDS ?? 60) * 1000;
 const [CLIENT, SERVER] = EDGES[0];
 const ENTRY = process.env.HADAL_EXPECT_ENTRY ?? 'load.py';

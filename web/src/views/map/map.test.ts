@@ -112,6 +112,13 @@ describe('links', () => {
     expect(covered({ x: 90, y: 40 }, card, sizeOf(false))).toBe(true);
     expect(covered({ x: 240, y: 40 }, card, sizeOf(false))).toBe(false);
   });
+  it('have their label where they are level', () => {
+    const [size, client] = [sizeOf(false), { x: 0, y: 0 }];
+    const label = (y: number, via: number) => shapeOf(client, { x: 276, y }, size, [{ x: 228, y: via + 40 }], 'right').label;
+    expect(label(0, 0)).toEqual({ x: 228, y: 40 });
+    expect(label(58, 58)).toEqual({ x: 244, y: 98 });
+    expect(label(58, 0)).toEqual({ x: 212, y: 40 });
+  });
   it('have labels that do not overlap', () => {
     const links = chain().links;
     expect(chooseLabels(links, () => ({ x: 0, y: 0 })).size).toBe(1);

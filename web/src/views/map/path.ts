@@ -44,6 +44,14 @@ function curve(points: Point[], write: (p: Point) => string): string {
   return d;
 }
 
+/** A line that bends on one side of its middle is level on the other: there text is clear of it. */
+function labelPlace(before: Point, middle: Point, after: Point): Point {
+  const isLevel = (p: Point): boolean => Math.abs(p.y - middle.y) < 1;
+  if (isLevel(before) === isLevel(after)) return middle;
+  const side = isLevel(after) ? after : before;
+  return { x: middle.x + (side.x - middle.x) / 3, y: middle.y };
+}
+
 function loop(a: Point, size: CardSize, write: (p: Point) => string): Shape {
   const from = { x: a.x + size.width * 0.66, y: a.y };
   const to = { x: a.x + size.width * 0.34, y: a.y };
@@ -67,8 +75,9 @@ export function shapeOf(a: Point, b: Point, size: CardSize, via: Point[], direct
   const inner = (down ? via.map(flip) : via).filter((p) => (p.x - from.x) * way > 4 && (to.x - p.x) * way > 4);
   const stop = { x: to.x - way * (ARROW - 1), y: to.y };
   const middle = inner[0] ?? { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
+  const label = down ? middle : labelPlace(from, middle, inner[1] ?? to);
   // Beside a line that runs down there is room only on top of it: names would not fit next to each other.
-  return { d: curve([from, ...inner, stop], write), label: out(middle), lift: down ? { x: 0, y: 0 } : { x: 0, y: -12 }, twoSided: !down, tip: out(to), angle };
+  return { d: curve([from, ...inner, stop], write), label: out(label), lift: down ? { x: 0, y: 0 } : { x: 0, y: -12 }, twoSided: !down, tip: out(to), angle };
 }
 
 /** Between two cards of one column: out on the far side and back in. */
