@@ -102,6 +102,14 @@ struct {
 	__type(value, struct thread_traffic);
 } thread_traffics SEC(".maps");
 
+/* What a process begins with, which is too large for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct thread_traffic);
+} no_traffic SEC(".maps");
+
 static __always_inline bool has_work(const struct thread_work *work)
 {
 	return is_open(work->root);
@@ -320,8 +328,8 @@ COLD __u64 thread_work_sends(struct task_state *thread, struct socket_state *soc
 /* A thread has received: a request, or an answer that belongs to what was asked. */
 COLD int thread_work_receives(struct task_state *thread, struct socket_state *socket, __u64 time_ns, __u64 pid_tid, bool begins)
 {
-	struct thread_traffic *traffic, fresh = {};
-	__u32 pid = pid_tid >> 32, open = 1;
+	__u32 pid = pid_tid >> 32, open = 1, zero = 0;
+	struct thread_traffic *traffic;
 	struct thread_work *work;
 	struct recent read = {};
 	__u64 root;
@@ -345,7 +353,9 @@ COLD int thread_work_receives(struct task_state *thread, struct socket_state *so
 		return 0;
 	traffic = bpf_map_lookup_elem(&thread_traffics, &pid);
 	if (!traffic) {
-		bpf_map_update_elem(&thread_traffics, &pid, &fresh, BPF_NOEXIST);
+		traffic = bpf_map_lookup_elem(&no_traffic, &zero);
+		if (traffic)
+			bpf_map_update_elem(&thread_traffics, &pid, traffic, BPF_NOEXIST);
 		return 0;
 	}
 	read.time_ns = time_ns;
