@@ -11,11 +11,12 @@ mod sampler;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
-use hadal_model::{MessageType, ObservationPoint};
+use hadal_model::{CONTEXT_SHARED, MessageType, ObservationPoint};
 
+use crate::context::is_own;
 use crate::ranked::{Process, Ranked};
 use model::Step;
 use sampler::{Call, Read, Request, Sampler, Work};
@@ -27,11 +28,13 @@ const KNOWN: f64 = 0.95;
 /// If fewer calls of a process are known, what is usual in it is not what was learned: measured with programs that write
 /// down which call belongs to which request (docs/tracing.md).
 const WELL_KNOWN: f64 = 0.8;
+/// If the program itself says of such a share of its calls whose they are, patterns add nothing.
+const TOLD: f64 = 0.8;
 
 /// The requests that calls of a process were made for, by rank; none if the process cannot be explained well.
 pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process) -> HashMap<usize, usize> {
     let (work, calls, requests) = work_of(ranked, process);
-    if !CALLS.contains(&calls.len()) {
+    if !CALLS.contains(&calls.len()) || is_told(ranked, &calls, &requests) {
         return HashMap::new();
     }
     let found = Sampler::new(&work).run();
@@ -46,6 +49,17 @@ pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process) -> HashMap<usize,
     let inside = calls.get(calls.len() / 8..calls.len() * 7 / 8).unwrap_or_default();
     let share = inside.iter().filter(|call| known.contains_key(call)).count() as f64 / inside.len().max(1) as f64;
     if share < WELL_KNOWN { HashMap::new() } else { known }
+}
+
+/// Whether most calls were made by tasks that the program itself knows, and that answered a request.
+fn is_told(ranked: &[Ranked<'_>], calls: &[usize], requests: &[usize]) -> bool {
+    let tasks = |rank: usize| {
+        let own = ranked[rank].contexts.into_iter().filter(|context| is_own(*context));
+        own.map(|context| context & !CONTEXT_SHARED)
+    };
+    let answering: HashSet<u64> = requests.iter().flat_map(|rank| tasks(*rank)).collect();
+    let told = calls.iter().filter(|rank| tasks(**rank).any(|task| answering.contains(&task))).count();
+    told as f64 >= TOLD * calls.len() as f64
 }
 
 /// The whole calls and requests of a process, and their ranks.
