@@ -17,4 +17,6 @@ pub(crate) enum MapError {
     Store(#[from] Error),
     #[error("the store's answer does not decode: {0}")]
     Decode(#[from] serde_json::Error),
+    #[error("the store's answer ends in the middle of a row")]
+    CutOff,
 }

@@ -1,8 +1,9 @@
 //! One trace: the rows that belong to a row. `search` is pure and says what to look for; `held` knows what was found;
-//! `fetch` asks the store; `summary` says what took the time.
+//! `fetch` asks the store, and `rows` reads its answers; `summary` says what took the time.
 
 pub(crate) mod fetch;
 mod held;
+mod rows;
 pub(crate) mod search;
 pub(crate) mod summary;
 #[cfg(test)]

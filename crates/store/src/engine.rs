@@ -11,6 +11,8 @@ pub enum Format {
     JsonCompact,
     /// One JSON object per line.
     JsonEachRow,
+    /// Values one after the other, as bytes.
+    RowBinary,
     /// Tab separated, no header.
     Tsv,
 }
@@ -21,6 +23,7 @@ impl Format {
         match self {
             Self::JsonCompact => "JSONCompact",
             Self::JsonEachRow => "JSONEachRow",
+            Self::RowBinary => "RowBinary",
             Self::Tsv => "TabSeparated",
         }
     }

@@ -37,6 +37,7 @@ fn embedded_engine() {
     a_repeated_insert_counts_once(&engine);
     tags_are_columns(&engine);
     users_cannot_write_or_reach_out(&engine);
+    a_time_finds_its_place_in_the_log(&engine);
     engine.shutdown();
     assert!(engine.query("SELECT 1", Format::Tsv).is_err());
 }
@@ -117,4 +118,22 @@ fn users_cannot_write_or_reach_out(engine: &dyn Engine) {
     }
     assert!(matches!(refused(engine, "SELEC 1"), Error::Statement(_)));
     assert!(matches!(refused(engine, "SELECT number FROM numbers(2000000)"), Error::Limit(_)));
+}
+
+/// Users' statements say nothing but the time, and an hour has many rows.
+fn a_time_finds_its_place_in_the_log(engine: &dyn Engine) {
+    let hour = TIME / 3600 * 3600 + 7200;
+    let fill = "INSERT INTO flow_log.l7_flow_log (time, server_entity) \
+        SELECT toDateTime(START + intDiv(number, 100), 'UTC'), number % 50 FROM numbers(360000)";
+    engine.execute(&fill.replace("START", &hour.to_string())).unwrap();
+    let (from, to) = (hour + 1800, hour + 1804);
+    let seconds = format!(
+        "SELECT count() FROM flow_log.l7_flow_log WHERE time >= toDateTime({from}) AND time <= toDateTime({to})"
+    );
+    for planner in [0, 1] {
+        let sql = format!("{seconds} SETTINGS enable_analyzer = {planner}, optimize_use_implicit_projections = 0");
+        let output = engine.query(&sql, Format::Tsv).unwrap();
+        assert_eq!(output.bytes, b"500\n");
+        assert!(output.rows_read <= 20_000, "{} rows are read by planner {planner}", output.rows_read);
+    }
 }

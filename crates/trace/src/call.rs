@@ -1,8 +1,8 @@
 //! Rows of one call: the same bytes on the same connection, seen at several points of its path.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
+use foldhash::{HashMap, HashMapExt};
 use hadal_model::{L7Protocol, ObservationPoint};
 
 use crate::Span;

@@ -11,11 +11,11 @@ mod sampler;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use hadal_model::{MessageType, ObservationPoint};
+use hadal_model::{CONTEXT_SHARED, MessageType, ObservationPoint};
 
-use crate::context::{is_handed, is_shared, without_marks};
+use crate::context::{is_handed, is_own, is_shared, without_marks};
 use crate::ranked::{Process, Ranked};
 use model::{Step, Trust};
 use sampler::{Call, Read, Request, Sampler, Work};
@@ -36,6 +36,9 @@ pub(crate) struct Demand {
     well_known: f64,
 }
 
+/// If the program itself says of such a share of its calls whose they are, patterns add nothing.
+const TOLD: f64 = 0.8;
+
 /// Of a task that works on several requests by turns.
 pub(crate) const MULTIPLEXED: Demand =
     Demand { calls: 100, known: 0.95, sober: 2.4, by_context: false, well_known: 0.8 };
@@ -48,7 +51,7 @@ const MOST_CALLS: usize = 2000;
 /// The requests that calls of a process were made for, by the call's rank; none if the process cannot be explained well.
 pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process, demand: Demand) -> HashMap<usize, usize> {
     let (work, calls, requests) = work_of(ranked, process);
-    if !(demand.calls..=MOST_CALLS).contains(&calls.len()) {
+    if !(demand.calls..=MOST_CALLS).contains(&calls.len()) || is_told(ranked, &calls, &requests) {
         return HashMap::new();
     }
     let found = calls.iter().zip(Sampler::new(&work, demand.by_context).run(demand.sober));
@@ -60,6 +63,17 @@ pub(crate) fn parents(ranked: &[Ranked<'_>], process: Process, demand: Demand) -
     let inside = calls.get(calls.len() / 8..calls.len() * 7 / 8).unwrap_or_default();
     let share = inside.iter().filter(|call| known.contains_key(call)).count() as f64 / inside.len().max(1) as f64;
     if share < demand.well_known { HashMap::new() } else { known }
+}
+
+/// Whether most calls were made by tasks that the program itself knows, and that answered a request.
+fn is_told(ranked: &[Ranked<'_>], calls: &[usize], requests: &[usize]) -> bool {
+    let tasks = |rank: usize| {
+        let own = ranked[rank].contexts.into_iter().filter(|context| is_own(*context));
+        own.map(|context| context & !CONTEXT_SHARED)
+    };
+    let answering: HashSet<u64> = requests.iter().flat_map(|rank| tasks(*rank)).collect();
+    let told = calls.iter().filter(|rank| tasks(**rank).any(|task| answering.contains(&task))).count();
+    told as f64 >= TOLD * calls.len() as f64
 }
 
 /// The whole calls and requests of a process, and their ranks.

@@ -75,7 +75,7 @@ impl From<MapError> for ApiError {
         match error {
             MapError::Filter(error) => error.into(),
             MapError::Store(error) => error.into(),
-            MapError::Decode(error) => Self::internal(error.to_string()),
+            MapError::Decode(_) | MapError::CutOff => Self::internal(error.to_string()),
         }
     }
 }

@@ -161,7 +161,7 @@ pub(super) fn rows_of(engine: &dyn Engine, trace: &Trace) -> Result<HashMap<u64,
         of_entities(0),
         ids.join(", "),
     );
-    let rows: Vec<Map<String, Value>> = fetch::rows(engine, &sql)?;
+    let rows: Vec<Map<String, Value>> = fetch::rows_with(engine, &sql, trace::fetch::SETTINGS)?;
     let id_of = |row: &Map<String, Value>| row.get("_id")?.as_str()?.parse().ok();
     Ok(rows.into_iter().filter_map(|row| Some((id_of(&row)?, row))).collect())
 }

@@ -1,87 +1,23 @@
 //! Rows of the request log by what ties them together.
 
-use std::net::Ipv6Addr;
 use std::time::Instant;
 
 use hadal_model::catalog::L7_FLOW_LOG;
-use hadal_model::{CONTEXT_HANDED, CONTEXT_OWN, CONTEXT_SHARED, MessageType, ObservationPoint};
+use hadal_model::{CONTEXT_HANDED, CONTEXT_OWN, CONTEXT_SHARED};
 use hadal_sql::quote;
-use hadal_store::Engine;
+use hadal_store::{Engine, Format};
 use hadal_trace::Span;
-use serde::Deserialize;
 
+use super::rows::{self, COLUMNS};
 use super::search::{CallKey, EntityWindow, Found, Round, Seconds, Window};
 use crate::map::MapError;
-use crate::map::fetch::{at_most, rows_with};
-
-const COLUMNS: &str = "log._id AS id, toUnixTimestamp64Micro(start_time) AS start_us, \
-    toUnixTimestamp64Micro(end_time) AS end_us, observation_point AS point, agent, client_entity, server_entity, toString(ip_0) AS client, \
-    toString(ip_1) AS server, client_port, server_port, process_id_0, process_id_1, l7_protocol_str AS protocol, request_id, \
-    req_tcp_seq, resp_tcp_seq, syscall_trace_id_request, syscall_trace_id_response, \
-    syscall_trace_id_joined, x_request_id_0, x_request_id_1, trace_id, \
-    span_id, parent_span_id, type";
+use crate::map::fetch::at_most;
 
 /// Most rows that a process is asked for; one that does more is asked for the tree's contexts only.
 const MAX_WINDOW_ROWS: usize = 2000;
 
-#[derive(Deserialize)]
-struct Row {
-    id: u64,
-    start_us: u64,
-    end_us: u64,
-    point: String,
-    agent: String,
-    client_entity: u32,
-    server_entity: u32,
-    client: Ipv6Addr,
-    server: Ipv6Addr,
-    client_port: u16,
-    server_port: u16,
-    process_id_0: u32,
-    process_id_1: u32,
-    protocol: String,
-    request_id: Option<u64>,
-    req_tcp_seq: u32,
-    resp_tcp_seq: u32,
-    syscall_trace_id_request: u64,
-    syscall_trace_id_response: u64,
-    syscall_trace_id_joined: u64,
-    x_request_id_0: String,
-    x_request_id_1: String,
-    trace_id: String,
-    span_id: String,
-    parent_span_id: String,
-    r#type: String,
-}
-
-impl From<Row> for Span {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            start_us: row.start_us,
-            end_us: row.end_us,
-            point: ObservationPoint::from_name(&row.point).unwrap_or(ObservationPoint::Rest),
-            agent: row.agent,
-            entities: [row.client_entity, row.server_entity],
-            addresses: [row.client.octets(), row.server.octets()],
-            ports: [row.client_port, row.server_port],
-            pids: [row.process_id_0, row.process_id_1],
-            protocol: row.protocol,
-            request_id: row.request_id,
-            seqs: [row.req_tcp_seq, row.resp_tcp_seq],
-            contexts: [row.syscall_trace_id_request, row.syscall_trace_id_response],
-            joined: row.syscall_trace_id_joined,
-            x_request_ids: [row.x_request_id_0, row.x_request_id_1],
-            trace_id: row.trace_id,
-            span_id: row.span_id,
-            parent_span_id: row.parent_span_id,
-            kind: MessageType::from_name(&row.r#type).unwrap_or(MessageType::Session),
-        }
-    }
-}
-
 /// The planner of old is twice as quick with statements like these; one thread is enough for the few rows that they read.
-const SETTINGS: &str = "enable_analyzer = 0, max_threads = 1";
+pub(crate) const SETTINGS: &str = "enable_analyzer = 0, max_threads = 1";
 
 /// The row with this id; `start_us` makes the look-up quick.
 pub(crate) fn seed(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Result<Option<Span>, MapError> {
@@ -92,28 +28,25 @@ pub(crate) fn seed(engine: &dyn Engine, id: u64, start_us: Option<u64>) -> Resul
     let places = from.map_or(vec!["1".to_owned()], |from| vec![within(from, 5), within(from, 900)]);
     for place in places {
         let sql = format!("{} WHERE {place} AND log._id = {id} LIMIT 1", select());
-        if let Some(row) = rows_with::<Row>(engine, &sql, SETTINGS)?.pop() {
-            return Ok(Some(row.into()));
+        if let Some(row) = spans(engine, &sql, SETTINGS)?.pop() {
+            return Ok(Some(row));
         }
     }
     Ok(None)
+}
+
+fn spans(engine: &dyn Engine, sql: &str, settings: &str) -> Result<Vec<Span>, MapError> {
+    let output = engine.query(&format!("{sql} SETTINGS {settings}"), Format::RowBinary)?;
+    rows::spans(&output.bytes).ok_or(MapError::CutOff)
 }
 
 fn select() -> String {
     format!("SELECT {COLUMNS} FROM {} AS log", L7_FLOW_LOG.sql_name(""))
 }
 
-/// The table is in the order of minutes.
+/// The table is in the order of time, ten seconds at a time.
 pub(crate) fn condition(within: Seconds) -> String {
-    let minute = |second: u32| second / 60 * 60;
-    format!(
-        "log.time >= toDateTime({}) AND log.time <= toDateTime({}) AND toStartOfMinute(log.time) >= toDateTime({}) \
-         AND toStartOfMinute(log.time) <= toDateTime({})",
-        within.from,
-        within.to,
-        minute(within.from),
-        minute(within.to),
-    )
+    format!("log.time >= toDateTime({}) AND log.time <= toDateTime({})", within.from, within.to)
 }
 
 /// A question, and when what it asks for ended.
@@ -125,12 +58,13 @@ pub(crate) fn look_up(engine: &dyn Engine, round: &Round, deadline: Instant) -> 
     let question = |what: Option<String>, within: Option<Seconds>| what.zip(within);
     let ids = [ids("trace_id", &round.trace_ids), x_request_ids(&round.x_request_ids)];
     let far = list_of(ids).map(|ids| ids.join(" OR "));
-    let windows = list_or(&round.windows, |one| window(one, false));
     let everything = round.everything.map(|(from_us, to_us)| overlaps(from_us, to_us));
+    let windows = untold(round, &round.windows, round.windows_within);
+    let parents_asked = untold(round, &round.parents, round.parents_within);
     let near = [
         question(calls(&round.calls), round.calls_within),
-        question(list_or(&round.parents, parents), round.parents_within),
-        question(windows, round.windows_within),
+        question(list_or(&parents_asked, |one| parents(one)), round.parents_within),
+        question(list_or(&windows, |one| window(one, false)), round.windows_within),
         question(list_or(&round.entities, entity), round.entities_within),
         question(everything, round.everything_within),
     ];
@@ -147,6 +81,16 @@ pub(crate) fn look_up(engine: &dyn Engine, round: &Round, deadline: Instant) -> 
     found.more |= all.more;
     ask(engine, question(far, round.reach).as_slice(), round.room, deadline, &mut found)?;
     Ok(found)
+}
+
+/// Windows that are not part of everything that is asked for anyway: what a statement says twice only makes it slow to plan.
+fn untold<'a>(round: &Round, windows: &'a [Window], within: Option<Seconds>) -> Vec<&'a Window> {
+    let holds = |outer: Seconds, inner: Seconds| outer.from <= inner.from && outer.to >= inner.to;
+    let has_seconds = round.everything_within.zip(within).is_some_and(|(outer, inner)| holds(outer, inner));
+    let is_told = |one: &&Window| {
+        has_seconds && round.everything.is_some_and(|(from_us, to_us)| from_us <= one.from_us && to_us >= one.to_us)
+    };
+    windows.iter().filter(|one| !is_told(one)).collect()
 }
 
 /// A round that finds too much when it asks for everything at once: without what is only likely asked for next, and of a
@@ -193,20 +137,16 @@ fn ask(
     let any: Vec<String> = questions
         .iter()
         .map(|(what, own)| {
-            let own = if *own == within { String::new() } else { format!("{} AND ", seconds(*own)) };
+            let own = if *own == within { String::new() } else { format!("{} AND ", condition(*own)) };
             format!("({own}({what}))")
         })
         .collect();
     let sql = format!("{} WHERE {} AND ({}) LIMIT {}", select(), condition(within), any.join(" OR "), room + 1);
-    let mut rows: Vec<Row> = rows_with(engine, &sql, &format!("{SETTINGS}, {}", at_most(left)))?;
+    let mut rows = spans(engine, &sql, &format!("{SETTINGS}, {}", at_most(left)))?;
     found.more |= rows.len() > room;
     rows.truncate(room);
-    found.spans.extend(rows.into_iter().map(Span::from));
+    found.spans.append(&mut rows);
     Ok(())
-}
-
-fn seconds(within: Seconds) -> String {
-    format!("log.time >= toDateTime({}) AND log.time <= toDateTime({})", within.from, within.to)
 }
 
 fn list_of<const N: usize>(all: [Option<String>; N]) -> Option<Vec<String>> {

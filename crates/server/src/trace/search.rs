@@ -9,6 +9,7 @@
 //! that are held but that nothing led to are not looked at.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use hadal_model::ObservationPoint;
 use hadal_trace::{EvidenceSet, Forest, Limits, Node, Span, assemble};
@@ -136,6 +137,8 @@ pub(crate) struct Search {
     held: Held,
     spans: Vec<Span>,
     looked_at: HashSet<u64>,
+    /// These spans put together, if that was asked for since the last of them came.
+    forest: Option<Rc<Forest>>,
     /// What the rows to come were asked for.
     pending: Round,
     calls_asked: HashSet<(u64, u32)>,
@@ -198,6 +201,7 @@ impl Search {
             held: Held::new(seed.clone()),
             looked_at: HashSet::from([seed.id]),
             spans: vec![seed],
+            forest: None,
             pending: Round::default(),
             calls_asked: HashSet::new(),
             parents_asked: HashSet::new(),
@@ -212,6 +216,7 @@ impl Search {
     fn begin_at(&mut self, id: u64) {
         self.seed = id;
         self.spans = self.held.row(id).cloned().into_iter().collect();
+        self.forest = None;
         self.looked_at = HashSet::from([id]);
         self.calls_asked.clear();
         self.parents_asked.clear();
@@ -233,8 +238,9 @@ impl Search {
     }
 
     /// Whether the row is in the tree that was looked for.
-    pub(crate) fn has(&self, id: u64) -> bool {
-        self.looked_at.contains(&id) && self.tree(&self.forest()).iter().any(|node| node.id == id)
+    pub(crate) fn has(&mut self, id: u64) -> bool {
+        let forest = self.forest();
+        self.looked_at.contains(&id) && self.tree(&forest).iter().any(|node| node.id == id)
     }
 
     /// Something may be missing.
@@ -262,11 +268,13 @@ impl Search {
             }
             self.looked_at.insert(span.id);
             self.spans.push(span.clone());
+            self.forest = None;
         }
     }
 
-    fn forest(&self) -> Forest {
-        assemble(&self.spans, &HashMap::new(), self.limits)
+    fn forest(&mut self) -> Rc<Forest> {
+        let put_together = || Rc::new(assemble(&self.spans, &HashMap::new(), self.limits));
+        Rc::clone(self.forest.get_or_insert_with(put_together))
     }
 
     /// The tree of the row that the search began at. On the way down that row's call is the root: what may be above it was
@@ -335,7 +343,7 @@ impl Search {
     }
 
     /// The part that is not held yet, and what is likely asked for next.
-    fn missing(&self, asked: &Round) -> Round {
+    fn missing(&mut self, asked: &Round) -> Round {
         let mut missing = asked.clone();
         let is_near = |within: Option<Seconds>| within.is_some_and(|within| within.to - within.from <= FAR_S);
         let near_calls = self.clocks_of(asked) == CLOCKS_S;
@@ -380,7 +388,7 @@ impl Search {
     }
 
     /// The time of the row that the search began at; on the way up with that of requests around it.
-    fn time_of_tree(&self) -> Option<(u64, u64)> {
+    fn time_of_tree(&mut self) -> Option<(u64, u64)> {
         let more_us = if self.is_climbing { UP_US } else { DOWN_US };
         let forest = self.forest();
         let root = &self.spans[self.tree(&forest).first()?.index];
@@ -390,7 +398,7 @@ impl Search {
 
     /// On the way up, if nothing else leads on from a call: the request that has it as its call when all that is looked at
     /// is what its process did during that request, as it will be if the search begins there.
-    fn probable_parent(&self) -> Option<u64> {
+    fn probable_parent(&mut self) -> Option<u64> {
         let forest = self.forest();
         let root = *forest.tree_of(self.seed).first()?;
         let call = &self.spans[root.index];
