@@ -26,6 +26,8 @@ SWITCHES = {
     "node-agent": "event_loops",
     "rust-tokio": "tokio_hand_over",
     "go-parallel": "go_hand_over",
+    "java-pools": "thread_hand_over",
+    "python-executor": "thread_hand_over",
 }
 STATS = pathlib.Path("/proc/sys/kernel/bpf_stats_enabled")
 CONCURRENCY = 16

@@ -322,7 +322,15 @@ COLD __u64 thread_work_sends(struct task_state *thread, struct socket_state *soc
 		work->is_spent = 1;
 	}
 	note_sent(traffic, pid_tid);
-	return work->is_unsure ? context | HADAL_CONTEXT_SHARED : context;
+	return context && work->is_unsure ? context | HADAL_CONTEXT_SHARED : context;
+}
+
+/* Who never calls others has nothing to hand over. */
+static __always_inline bool has_called(__u32 pid)
+{
+	struct hadal_threads *threads = bpf_map_lookup_elem(&threaded_processes, &pid);
+
+	return threads && threads->calls;
 }
 
 /* A thread has received: a request, or an answer that belongs to what was asked. */
@@ -343,7 +351,7 @@ COLD int thread_work_receives(struct task_state *thread, struct socket_state *so
 	work->root = socket->root;
 	work->since_ns = time_ns;
 	if (socket->role == HADAL_ROLE_SERVER) {
-		if (begins)
+		if (begins && (work->reach == HADAL_THREADS_FOLLOWED || has_called(pid)))
 			bpf_map_update_elem(&open_requests, &root, &open, 0);
 		work->root = root;
 		work->source = OWNER;
