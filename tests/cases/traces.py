@@ -489,7 +489,7 @@ class Middle""")
 def test_handed_over(t):
     """Threads that work for others, told by who wakes whom once it was seen that requests get lost; nothing else tells."""
     found = outcome(t, t.hadal().ready(), "executor", EXECUTOR, settle_s=1, before=160)
-    check(found["wrong"] <= 0.01, f"an executor: {found}")
+    check(found["wrong"] <= 0.02, f"an executor: {found}")
     check(found["right"] >= 0.8, f"an executor: {found}")
     without = outcome(t, t.hadal(config="[agent]\nthread_hand_over = false\n").ready(), "without", EXECUTOR, settle_s=1, before=160)
     check(without["right"] < 0.1, f"without: {without}")

@@ -341,7 +341,7 @@ export interface TraceSpan {
   confidence?: number | null;
   /** Stretches of the critical path, on which nothing else was waited for: pairs of start and end, in microseconds of the same clock. */
   critical: number[][];
-  /** Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `same_task`, `task_context`, `answer_context`, `response_context` or `pattern`. */
+  /** Why it is the parent: `same_call`, `span_id`, `trace_id`, `x_request_id`, `same_task`, `task_context`, `answer_context`, `response_context`, `joined_context` or `pattern`. */
   evidence?: string | null;
   id: string;
   /** Of the client's end of a call: how much longer it took there than at the server's end. */
