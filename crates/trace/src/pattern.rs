@@ -43,7 +43,7 @@ const TOLD: f64 = 0.8;
 pub(crate) const MULTIPLEXED: Demand =
     Demand { calls: 100, known: 0.95, sober: 2.4, by_context: false, well_known: 0.8 };
 /// Of threads that hand requests to each other, where half of the calls is sure.
-pub(crate) const HANDED: Demand = Demand { calls: 40, known: 0.9, sober: 2.7, by_context: true, well_known: 0.5 };
+pub(crate) const HANDED: Demand = Demand { calls: 40, known: 0.9, sober: 3.0, by_context: true, well_known: 0.5 };
 
 /// Of more calls it takes too long to find out what is usual.
 const MOST_CALLS: usize = 2000;

@@ -53,7 +53,8 @@ struct thread_work {
 	__u8 is_unsure; /* what it sends may belong to something else */
 	__u8 is_unsure_root; /* so may all that it does */
 	__u8 is_loop; /* it waits for events, and may work on several requests */
-	__u8 reserved[2];
+	__u8 has_given; /* it has handed work over since it read or sent anything */
+	__u8 reserved;
 };
 
 struct task_state {

@@ -73,8 +73,6 @@ static __always_inline __u64 channel_of(struct task_struct *task, struct pt_regs
 enum { RECENT = 8 };
 /* What a thread read may be on its way to a queue for so long. */
 enum { ON_ITS_WAY_NS = 300 * 1000 };
-/* So long after its last read a thread may still work on what it is not sure of. */
-enum { UNSURE_NS = 1000 * 1000 * 1000 };
 /* One of so many threads that were woken did not send anything: it works on something before, or others took its work. */
 enum { MOST_VAIN = 10 };
 
@@ -115,10 +113,10 @@ static __always_inline bool has_work(const struct thread_work *work)
 	return is_open(work->root);
 }
 
-/* The same, where it is not sure what that is: it may be another request that is open. */
-static __always_inline bool may_have_work(const struct thread_work *work, __u64 now)
+/* The same, where it is not sure what that is, but it has handed something on. */
+static __always_inline bool may_have_work(const struct thread_work *work)
 {
-	return has_work(work) || (work->is_unsure_root && work->channel && now - work->since_ns < UNSURE_NS);
+	return has_work(work) || (work->is_unsure_root && work->has_given);
 }
 
 /* Whether another request was read since then, and may be on its way. */
@@ -179,7 +177,7 @@ static __always_inline void take_work(struct task_state *to, const struct task_s
 	to->work.giver = passes_on ? from->work.giver : giver;
 	to->work.since_ns = gift.time_ns;
 	to->work.source = HANDED;
-	to->work.is_spent = 0;
+	to->work.is_spent = to->work.has_given = 0;
 	to->work.is_loop = is_loop;
 	/* What it passes on was in the queue behind what it took, and may be somebody else's. */
 	to->work.is_unsure = passes_on && (from->work.is_unsure || others_were_read(traffic, from->work.root, from->work.since_ns));
@@ -216,8 +214,9 @@ static __always_inline void pass_work(struct task_struct *task, struct task_stat
 {
 	bool at_work = to->work.source == HANDED && to->work.channel == channel;
 
-	if (at_work || !may_have_work(&to->work, bpf_ktime_get_ns())) {
+	if (at_work || !may_have_work(&to->work)) {
 		take_work(to, from, READ(task, pid), channel, traffic, woken, channel & IS_LOOP);
+		from->work.has_given = 1;
 		if (from->request == from->work.root)
 			from->request = 0;
 	} else if (has_done(from, to, woken, channel)) {
@@ -302,6 +301,7 @@ COLD __u64 thread_work_sends(struct task_state *thread, struct socket_state *soc
 	if (!thread || !socket)
 		return 0;
 	work = &thread->work;
+	work->has_given = 0;
 	request = socket->context;
 	if (begins && socket->role == HADAL_ROLE_SERVER) {
 		bpf_map_delete_elem(&open_requests, &request);
@@ -345,6 +345,7 @@ COLD int thread_work_receives(struct task_state *thread, struct socket_state *so
 	if (!thread || !socket)
 		return 0;
 	work = &thread->work;
+	work->has_given = 0;
 	root = socket->context;
 	/* What it was handed and has not sent yet may still be sent: it is a loop. */
 	work->is_unsure = work->source == HANDED && !work->is_spent && has_work(work);

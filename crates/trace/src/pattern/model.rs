@@ -22,7 +22,7 @@ const KNOWN: usize = 4096;
 /// What is known of delays before any was seen: seen so often each.
 const DELAY_PRIOR: f64 = 0.2;
 /// How often a context was right and wrong before any was seen, by kind.
-const CONTEXT_PRIORS: [[f64; 2]; 4] = [[3.0, 1.0], [8.0, 1.0], [3.0, 1.0], [40.0, 1.0]];
+const CONTEXT_PRIORS: [[f64; 2]; 4] = [[3.0, 1.0], [3.0, 1.0], [3.0, 1.0], [40.0, 1.0]];
 /// How often requests at the same stage kept their order and did not, before any was seen.
 const ORDER_PRIOR: [f64; 2] = [20.0, 2.0];
 
