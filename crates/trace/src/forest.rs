@@ -221,6 +221,7 @@ fn propose_by_context(rank: usize, ranked: &[Ranked<'_>], contexts: &Contexts, p
         let sure = match at_once {
             _ if hands_requests && !is_shared(call.contexts[1]) && contexts.goes_on(call) => HANDED_RESPONSE,
             true => CONTEXT,
+            _ if hands_requests && !is_sole => sure_of(call.contexts[1]).min(HANDED_CONTEXT),
             false => sure_of(call.contexts[1]),
         };
         proposals.add(parent, Evidence::ResponseContext, sure);
