@@ -5,19 +5,16 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use hadal_bpf::{Bpf, GoPlaces, GoReach};
 
 use crate::hash::Map;
+use crate::strays::Judged;
 
 /// Programs that wait to be looked at; more than these are left out.
 const WAITING: usize = 256;
-/// So many calls for no known request, and such a share of all calls, show that something is not followed yet.
-const STRAYS: u32 = 20;
-const STRAY_SHARE: f64 = 0.3;
 
 /// How far the requests of a process are followed, and its calls when that was decided.
 struct Followed {
     places: GoPlaces,
     reach: GoReach,
-    /// All, and those for no known request.
-    calls: Option<(u32, u32)>,
+    judged: Option<Judged>,
 }
 
 /// Looks programs up, and puts probes on them. Reading a large program's table of functions takes a while, so another
@@ -61,25 +58,20 @@ impl GoFollower {
     pub(crate) fn follow(&mut self, bpf: &mut Bpf) {
         for (pid, places) in self.found.try_iter() {
             attach(bpf, pid, &places, GoReach::Transports);
-            self.followed.insert(pid, Followed { places, reach: GoReach::Transports, calls: None });
+            self.followed.insert(pid, Followed { places, reach: GoReach::Transports, judged: None });
         }
         if self.followed.values().all(|process| process.reach == GoReach::Buffers) {
             return;
         }
         for (pid, calls, strays) in bpf.go_calls() {
             let Some(process) = self.followed.get_mut(&pid) else { continue };
-            let before = *process.calls.get_or_insert((calls, strays));
-            let new = (calls.wrapping_sub(before.0), strays.wrapping_sub(before.1));
+            let judged = process.judged.get_or_insert(Judged::at(calls, strays));
             let further = match process.reach {
                 GoReach::Transports => GoReach::Waiting,
                 GoReach::Waiting => GoReach::Buffers,
                 GoReach::Buffers => continue,
             };
-            if new.1 < STRAYS {
-                continue;
-            }
-            process.calls = Some((calls, strays));
-            if f64::from(new.1) >= f64::from(new.0) * STRAY_SHARE {
+            if judged.are_lost(calls, strays) {
                 process.reach = further;
                 attach(bpf, pid, &process.places, further);
             }

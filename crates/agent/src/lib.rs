@@ -16,6 +16,7 @@ mod python;
 mod rows;
 mod run;
 mod sockets;
+mod strays;
 mod threads;
 mod tokio;
 

@@ -3,10 +3,7 @@
 use hadal_bpf::{Bpf, ThreadCalls};
 
 use crate::hash::Map;
-
-/// So many calls for no known request, and such a share of all calls, show that work gets from one thread to another.
-const STRAYS: u32 = 20;
-const STRAY_SHARE: f64 = 0.3;
+use crate::strays::Judged;
 
 /// Watches the calls of processes with several threads.
 #[derive(Default)]
@@ -14,8 +11,8 @@ pub(crate) struct ThreadFollower {
     is_wanted: bool,
     /// Processes not met by the kernel programs yet.
     new: Vec<u32>,
-    /// Calls of a process when they were last judged: all, and those for no known request.
-    judged: Map<u32, (u32, u32)>,
+    /// Processes whose calls are counted.
+    judged: Map<u32, Judged>,
 }
 
 impl ThreadFollower {
@@ -40,7 +37,7 @@ impl ThreadFollower {
     /// Lets calls be counted, and threads be followed where calls belong to no request.
     pub(crate) fn follow(&mut self, bpf: &mut Bpf) {
         for pid in self.new.drain(..) {
-            self.judged.insert(pid, (0, 0));
+            self.judged.insert(pid, Judged::default());
             if let Err(error) = bpf.count_threads(pid) {
                 tracing::warn!(pid, "{error}");
             }
@@ -61,13 +58,7 @@ impl ThreadFollower {
 
     /// Whether of the calls since it was last judged so many belonged to no request.
     fn is_missing_requests(&mut self, ThreadCalls { pid, calls, strays }: ThreadCalls) -> bool {
-        let Some(judged) = self.judged.get_mut(&pid) else { return false };
-        let new = (calls.wrapping_sub(judged.0), strays.wrapping_sub(judged.1));
-        if new.1 < STRAYS {
-            return false;
-        }
-        *judged = (calls, strays);
-        f64::from(new.1) >= f64::from(new.0) * STRAY_SHARE
+        self.judged.get_mut(&pid).is_some_and(|judged| judged.are_lost(calls, strays))
     }
 }
 
@@ -78,7 +69,7 @@ mod tests {
     #[test]
     fn threads_are_followed_where_requests_get_lost() {
         let mut follower = ThreadFollower::new(true);
-        follower.judged.insert(7, (0, 0));
+        follower.judged.insert(7, Judged::default());
         let mut is_missing = |calls, strays| follower.is_missing_requests(ThreadCalls { pid: 7, calls, strays });
         assert!(!is_missing(19, 19));
         assert!(!is_missing(1000, 20), "two of a hundred");

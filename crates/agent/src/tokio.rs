@@ -6,18 +6,14 @@ use hadal_bpf::{Bpf, TokioCalls, TokioLayout, TokioPlaces};
 use hadal_host::Tokio;
 
 use crate::hash::Map;
+use crate::strays::Judged;
 
 /// Programs that wait to be looked at; more than these are left out.
 const WAITING: usize = 256;
-/// So many calls for no known request, and such a share of all calls, show that work gets from one task to another.
-const STRAYS: u32 = 20;
-const STRAY_SHARE: f64 = 0.3;
-
 /// A process whose calls are watched.
 struct Watched {
     places: TokioPlaces,
-    /// Its calls when they were last judged: all, and those for no known request.
-    judged: (u32, u32),
+    judged: Judged,
     has_probes: bool,
 }
 
@@ -66,7 +62,7 @@ impl TokioFollower {
                 Err(error) => tracing::warn!(pid, "{error}"),
             }
             let places = TokioPlaces { wakes, spawns };
-            self.watched.insert(pid, Watched { places, judged: (0, 0), has_probes: false });
+            self.watched.insert(pid, Watched { places, judged: Judged::default(), has_probes: false });
         }
         if self.watched.is_empty() {
             return;
@@ -96,12 +92,7 @@ impl TokioFollower {
 impl Watched {
     /// Whether of the calls since it was last judged so many belonged to no request.
     fn is_missing_requests(&mut self, calls: u32, strays: u32) -> bool {
-        let new = (calls.wrapping_sub(self.judged.0), strays.wrapping_sub(self.judged.1));
-        if new.1 < STRAYS {
-            return false;
-        }
-        self.judged = (calls, strays);
-        f64::from(new.1) >= f64::from(new.0) * STRAY_SHARE
+        self.judged.are_lost(calls, strays)
     }
 }
 
@@ -111,7 +102,7 @@ mod tests {
 
     #[test]
     fn probes_are_for_where_requests_get_lost() {
-        let mut process = Watched { places: TokioPlaces::default(), judged: (0, 0), has_probes: false };
+        let mut process = Watched { places: TokioPlaces::default(), judged: Judged::default(), has_probes: false };
         assert!(!process.is_missing_requests(19, 19));
         assert!(!process.is_missing_requests(1000, 20), "two of a hundred");
         assert!(!process.is_missing_requests(1019, 39), "too few since");
