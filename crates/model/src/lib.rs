@@ -23,3 +23,6 @@ pub const CONTEXT_NESTED: u64 = 0x20;
 
 /// In a context: the thread that uses it got it from another one, by being woken.
 pub const CONTEXT_HANDED: u64 = 0x10;
+
+/// What of a context is the same for who opens it and who uses it: how sure it is, and who got it from whom, may differ.
+pub const CONTEXT_KEY: u64 = !(CONTEXT_SHARED | CONTEXT_OWN | CONTEXT_HANDED);

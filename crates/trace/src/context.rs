@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use hadal_model::{CONTEXT_HANDED, CONTEXT_NESTED, CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
+use hadal_model::{CONTEXT_HANDED, CONTEXT_KEY, CONTEXT_NESTED, CONTEXT_OWN, CONTEXT_SHARED, ObservationPoint};
 
 use crate::ranked::{Process, Ranked, Within};
 use crate::turns::{split, untangle};
@@ -109,7 +109,7 @@ pub(crate) fn is_handed(context: u64) -> bool {
 }
 
 pub(crate) fn without_marks(context: u64) -> u64 {
-    context & !(CONTEXT_SHARED | CONTEXT_OWN | CONTEXT_HANDED)
+    context & CONTEXT_KEY
 }
 
 /// How sure a context is may differ between who opens and who uses it.

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
+use hadal_model::CONTEXT_KEY;
 use hadal_model::catalog::L7_FLOW_LOG;
-use hadal_model::{CONTEXT_HANDED, CONTEXT_OWN, CONTEXT_SHARED};
 use hadal_sql::quote;
 use hadal_store::{Engine, Format};
 use hadal_trace::Span;
@@ -192,16 +192,13 @@ fn x_request_ids(all: &[String]) -> Option<String> {
     Some(format!("{} OR {}", ids("x_request_id_0", all)?, ids("x_request_id_1", all)?))
 }
 
-/// A context without what one thread knows of it and another does not.
-const CONTEXT: u64 = !(CONTEXT_SHARED | CONTEXT_OWN | CONTEXT_HANDED);
-
 /// Rows of a process that overlap a time.
 fn window(window: &Window, by_context: bool) -> String {
-    let contexts =
-        list(window.contexts.iter().map(|context| (context & CONTEXT).to_string())).unwrap_or_else(|| "0".to_owned());
+    let contexts = list(window.contexts.iter().map(|context| (context & CONTEXT_KEY).to_string()))
+        .unwrap_or_else(|| "0".to_owned());
     let contexts = match by_context {
         true => format!(
-            " AND (bitAnd(syscall_trace_id_request, {CONTEXT}) IN ({contexts}) OR bitAnd(syscall_trace_id_response, {CONTEXT}) IN ({contexts}))"
+            " AND (bitAnd(syscall_trace_id_request, {CONTEXT_KEY}) IN ({contexts}) OR bitAnd(syscall_trace_id_response, {CONTEXT_KEY}) IN ({contexts}))"
         ),
         false => String::new(),
     };
