@@ -8,7 +8,9 @@ mod ddl;
 mod tables;
 mod tags;
 
-pub use ddl::{DATABASES, database_ddl, entity_dictionary_ddl, rollup_ddl, table_ddl, user_function_ddl};
+pub use ddl::{
+    DATABASES, added_columns_ddl, database_ddl, entity_dictionary_ddl, rollup_ddl, table_ddl, user_function_ddl,
+};
 pub use tables::{APPLICATION_MAP, ENTITY, L7_FLOW_LOG, LOSS, NETWORK_MAP, SELF_METRIC, TABLES, table};
 pub use tags::{TAGS, Tag, tag};
 

@@ -41,6 +41,10 @@ fn create_tables(engine: &dyn Engine) -> Result<(), Error> {
     }
     for table in TABLES {
         engine.execute(&catalog::table_ddl(table))?;
+        // What is rolled up keeps its columns.
+        if table.rollups.is_empty() {
+            engine.execute(&catalog::added_columns_ddl(table))?;
+        }
         for rollup in table.rollups {
             for statement in catalog::rollup_ddl(table, rollup) {
                 engine.execute(&statement)?;

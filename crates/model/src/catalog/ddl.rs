@@ -61,6 +61,13 @@ pub fn user_function_ddl() -> Vec<String> {
     vec![quantile.to_owned()]
 }
 
+/// Statement that adds columns to a table that an earlier version made.
+pub fn added_columns_ddl(table: &Table) -> String {
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| format!("ADD COLUMN IF NOT EXISTS {}", column_ddl(column, false))).collect();
+    format!("ALTER TABLE {} {}", table.sql_name(table.precision), columns.join(", "))
+}
+
 fn create(table: &Table, precision: &str, engine: &str, partition_by: &str, ttl_days: u32, rollup: bool) -> String {
     let mut lines: Vec<String> = table.columns.iter().map(|column| column_ddl(column, rollup)).collect();
     lines.extend(tag_columns(table));
